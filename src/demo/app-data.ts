@@ -118,7 +118,7 @@ export const releaseError: VisitorError = {
   stack: ["drawTicks", "renderTimeline", "onSeek"],
 }
 
-/** Errors that the app had from the start. */
+/** Errors that the app has from the start. */
 export const appErrors: readonly (VisitorError & Weighted)[] = [
   {
     message: "ChunkLoadError: Loading chunk review failed.",

@@ -33,7 +33,7 @@ export interface Member extends Person {
   decidesAt: number
   /** True if the member has uploaded something or was invited to a project. */
   isActivated: boolean
-  /** True if the member pays for a team or might do so. False for people whom a member invited. */
+  /** True if the member pays or decides whether to pay. False for people whom a member invited. */
   isPayer: boolean
   /** Probability of a visit on an average workday. */
   habit: number

@@ -25,7 +25,7 @@ import { type Scene, serverEvent, Visit } from "./visit.ts"
 
 /** Number of first-time visits on an average day at the start of the data. */
 const dailyVisitors = 105
-/** Share of visits with a sign-up, before it is multiplied by the `intent` of the source. */
+/** Share of visits with a sign-up, for a source whose `intent` is 1. */
 const signUpShare = 0.12
 /** Share of visitors without an account who return, and mean number of days until they do. */
 const visitorReturns = { share: 0.22, days: 5 }
@@ -34,7 +34,7 @@ const trialDays = 14
 const churn = { unused: 0.3, trial: 0.045, paid: 0.012 }
 /** Probability per day that a paying member moves to the next plan. */
 const upgradeShare = 0.004
-/** The person whose sign-up ends in an error. */
+/** The person whose first visit ends in an error. */
 export const failedPerson = {
   id: "user_2300",
   name: "Nora Lindqvist",
@@ -219,7 +219,7 @@ export class App {
 
   #end(member: Member, day: number): void {
     const { random } = this.scene
-    // A member who abandons a trial causes no event.
+    // No event is sent for members who do not pay.
     if (member.status === "paid" && member.isPayer) {
       const { reason } = random.weighted(cancelReasons)
       this.#serverEvent(member, "subscription_canceled", day + 15 * hourMs, { reason })
@@ -303,7 +303,7 @@ export class App {
     return new Visit(this.scene, { visitor, at, source: source.acquisition, ...this.#identity(member, at) })
   }
 
-  /** Returns the fields that a member's events have in addition to a visitor's. */
+  /** Returns the visit options that apply only to members. */
   #identity({ id, plan }: Member, at: number) {
     const release = this.timeline.release(at)
     return {

@@ -3,8 +3,8 @@ import type { SeededRandom } from "./random.ts"
 import { dayMs, hourMs, type Rhythm } from "./timeline.ts"
 
 /**
- * The two websites of the demo. In the tables below, each website has a column with the weight of a row among its
- * visitors.
+ * The two websites of the demo. In the tables below, the column named after a website contains the weight of each row
+ * for that website's visitors.
  */
 export type Site = "shop" | "app"
 

@@ -9,7 +9,7 @@ const lastNames =
     " ",
   )
 
-/** Host names reserved for examples (RFC 2606), so that no mail can be delivered to these addresses. */
+/** Host names reserved for examples (RFC 2606), so that no mail can be delivered to the invented people. */
 const mailHosts = ["mail.example", "inbox.example", "post.example"]
 /** A company's name combines one word from each list. */
 const companyNames = [

@@ -52,8 +52,8 @@ export class SeededRandom {
   }
 
   /**
-   * Draws from a log-normal distribution, which durations and sizes follow. Half of the values are below `median`.
-   * `spread`: standard deviation of the logarithms.
+   * Draws from a log-normal distribution, which is typical of durations and sizes. Half of the values are below
+   * `median`. `spread`: standard deviation of the logarithms.
    */
   around(median: number, spread: number): number {
     const normal = Math.sqrt(-2 * Math.log(1 - this.fraction())) * Math.cos(2 * Math.PI * this.fraction())

@@ -166,7 +166,7 @@ export function questionsOf(timeline: Timeline, { shop, app }: DemoWebsites): st
   const day = release.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" })
   return [
     `What dropped in the last 7 days, and why? (${app.name})`,
-    `Which plan buys most after a trial, and has that changed? (${app.name})`,
+    `Which plan is bought most often after a trial, and has that changed? (${app.name})`,
     `What did ${failedPerson.email} do before the error? (${app.name})`,
     `Is the release of ${day} better or worse? (${app.name})`,
     `Did the sale pay off, and when was the outage? (${shop.name})`,

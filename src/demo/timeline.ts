@@ -8,8 +8,8 @@ export const dayMs = 86_400_000
  */
 export const days = 63
 /**
- * Number of days that are simulated before the data but not stored, so that the first stored day has returning
- * visitors.
+ * Number of days that are simulated before the first stored day, so that this day already has returning visitors. The
+ * events of the simulated days before it are not stored.
  */
 export const warmUpDays = 60
 
@@ -27,7 +27,7 @@ export const stories = {
    * Chunked uploads are turned on for everyone, which breaks uploads in Safari. The range "last 7 days" starts here.
    */
   rollout: { day: 6, hour: 0 },
-  /** The person whose sign-up ends in an error. */
+  /** The visit of the person whose first visit ends in an error. */
   person: { day: 1, hour: 13 },
 } as const
 

@@ -74,14 +74,12 @@ const noSource: AcquisitionContext = {
   utm_content: "",
 }
 
-/**
- * Returns an acquisition context with the `known` fields. The other fields are those of a visitor who came directly.
- */
+/** Returns an acquisition context with the `known` fields. The other fields have the values of a direct visit. */
 export function sourceOf(known: Partial<AcquisitionContext>): AcquisitionContext {
   return { ...noSource, ...known }
 }
 
-/** Simulates one visit by writing the rows that the page script would send. `wait` and `open` advance the time. */
+/** Simulates one visit by writing rows for the events that the page script would send. Most methods advance `at`. */
 export class Visit {
   /** The current time of the visit, in Unix ms. */
   at: number
@@ -176,7 +174,7 @@ export class Visit {
     return this
   }
 
-  /** Fills in a form on the current page, up to this field. */
+  /** Fills in a form on the current page, up to the field `lastField`. */
   form(lastField: string, isSubmitted: boolean): this {
     this.#form = { lastField, isSubmitted }
     return this
@@ -278,8 +276,8 @@ export class Visit {
         acquisition,
         client: visitor.client,
         ts: this.at,
-        // The page script sends batches, so events arrive later. The delay is not drawn from `random`, because the
-        // random numbers must not depend on which events are stored.
+        // The page script sends events in batches, so they arrive later than they occur. The delay is not drawn from
+        // `random`, because the random numbers must not depend on which events are stored.
         receivedAt: this.at + 60 + (this.at % 1_499),
         anonymousId: visitor.id,
         sessionId: this.#sessionId,

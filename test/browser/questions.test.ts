@@ -58,7 +58,7 @@ const questions: {
     ],
   },
   {
-    question: "which plan buys most after a trial, and has that changed?",
+    question: "which plan is bought most often after a trial, and has that changed?",
     paths: [
       {
         name: "funnels",

@@ -8,7 +8,7 @@ export class ConcurrencyLimit {
   /** Rejects without running the task if the signal is aborted before the task starts. */
   async run<Result>(task: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     if (this.#running < this.max) this.#running++
-    // A finished task hands over its slot.
+    // Waits for a finished task to pass on its slot, so `#running` stays the same.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
       signal.throwIfAborted()

@@ -9,7 +9,7 @@ export interface Embed {
   chart: string | undefined
 }
 
-/** The URL parameters of an embedded page. `mode` can be a board's wallboard. */
+/** The URL parameters of an embedded page. `mode=wallboard` shows a board as a wallboard. */
 export const embedParamNames = ["theme", "chart", "mode"] as const
 
 export function parseEmbed(params: URLSearchParams): Embed {

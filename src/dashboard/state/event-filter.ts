@@ -35,9 +35,7 @@ function matches(event: ApiEvent, filter: Filter): boolean {
   return predicateOf(filter)(value === undefined ? undefined : textOf(value), value)
 }
 
-/**
- * Whether some property key matches. For a negated operator, whether no key matches the operator without its negation.
- */
+/** True if at least one property key matches or, for a negated operator, if no key matches its positive form. */
 function matchesKeys({ properties }: ApiEvent, filter: Filter): boolean {
   const keys = Object.keys(properties).filter((key) => properties[key] !== null)
   const { lookup, isNegation } = operators[filter.op]

@@ -41,7 +41,7 @@ const titleProperties: Partial<Record<EventKind, readonly string[]>> = {
   error: ["message"],
 }
 
-/** The fields of an event that are not in its title, as `[name, value]`. The name of the path is ''. */
+/** Returns the fields of an event that are not in its title, as `[name, value]` pairs. The name of the path is ''. */
 export function eventDetails(event: ApiEvent): [name: string, value: unknown][] {
   const kind = kindOf(event)
   const { path, properties } = event

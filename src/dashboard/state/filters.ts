@@ -66,8 +66,8 @@ export function fieldName(field: string): string {
 }
 
 /**
- * Finds the condition of an operator and, if the operator takes a boolean, of the value. Returns undefined if the
- * operator is unknown.
+ * Finds the condition with this operator and, if the operator takes a boolean, this value. Returns undefined if none
+ * matches.
  */
 function findCondition(op: string, value: unknown): Condition | undefined {
   return conditions.find(
@@ -104,7 +104,7 @@ function singleFilters(filter: Filter): Filter[] {
     : [filter]
 }
 
-/** Operators for a single value, each with its counterpart for several values. */
+/** Maps each operator for a single value to its counterpart for several values. */
 const severalOperators = { eq: "in", ne: "not_in" } as const satisfies Partial<Record<Operator, Operator>>
 export type ValueOperator = keyof typeof severalOperators
 
@@ -167,7 +167,7 @@ export function valueFilter(field: string, value: string | null): Filter {
   return value === null ? { field, op: "exists", value: false } : { field, op: "eq", value }
 }
 
-/** Adds the filters of a value, or removes them if all of them are set. */
+/** Adds the `toggled` filters, or removes them if all of them are already set. */
 export function toggleFilters(filters: readonly Filter[], toggled: readonly Filter[]): Filter[] {
   const change = hasFilters(filters, toggled) ? removeFilter : addFilter
   return toggled.reduce<Filter[]>(change, [...filters])
@@ -183,8 +183,8 @@ export function filterParam({ field, op, value }: Filter): string {
 }
 
 /**
- * Parses a filter in the URL. Returns undefined if the text is not a filter, because the URL might have been truncated
- * or edited by hand.
+ * Parses a filter in the URL. Returns undefined if the text is not a filter, which happens if the URL was truncated or
+ * edited by hand.
  */
 export function parseFilter(param: string): Filter | undefined {
   const [, name, escaped, text = ""] = /^([a-z_]+):([^:]+):(.*)$/s.exec(param) ?? []

@@ -58,7 +58,7 @@ export class Format {
     return value > 0 && value < 0.05 ? `<${this.tenths(0.1)}%` : `${this.tenths(value)}%`
   }
 
-  /** DE → Germany, in the dashboard's language. Returns a code that is not a country unchanged. */
+  /** DE → Germany, in the dashboard's language. Returns unknown codes unchanged. */
   country(code: string): string {
     this.#countries ??= new Intl.DisplayNames("en", { type: "region", fallback: "code" })
     return /^[A-Z]{2}$/.test(code) ? (this.#countries.of(code) ?? code) : code
@@ -100,8 +100,8 @@ export class Format {
   }
 
   /**
-   * Formats a period in ISO 8601, whose end is exclusive: 16–22 Nov 2026. Adds the time if the period ends within a
-   * day: 23 Nov 2026 (to 10:15). A period that starts within a day has both times.
+   * Formats a period in ISO 8601, whose end is exclusive: 16–22 Nov 2026. If the period ends in the middle of a day,
+   * adds the time: 23 Nov 2026 (to 10:15). If it starts in the middle of a day, shows the time of both ends.
    */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]
@@ -143,8 +143,8 @@ export class Format {
   }
 
   /**
-   * 13:30:05 for a time on the same day as `now`. Other times are written with the day and, in another year, with the
-   * year.
+   * Formats a time on the same day as `now` as 13:30:05. Other times include the day and, if it is in a different year,
+   * the year.
    */
   moment(iso: string, now: number): string {
     const ms = Date.parse(iso)
@@ -187,7 +187,7 @@ export class Format {
     return `${amount} ${units[power]}`
   }
 
-  /** The label of a chart bucket. `label`: a day, or for hourly buckets a day and time. */
+  /** Formats the label of a chart bucket. `label`: a day or, for hourly buckets, a day and a time. */
   bucket(label: string, granularity: string): string {
     if (label.length > 10) {
       const at = label.slice(0, 16)
@@ -246,8 +246,8 @@ export class Format {
 const rightToLeft = /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 
 /**
- * Isolates right-to-left text (FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE). Otherwise, the English page would
- * reorder the numbers of a date range.
+ * Isolates right-to-left text by wrapping it in FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE. Otherwise, browsers
+ * would reorder the numbers of a date range, because the page itself is left-to-right.
  */
 function isolate(text: string): string {
   return rightToLeft.test(text) ? `\u2068${text}\u2069` : text

@@ -5,7 +5,7 @@ import { isSingleWebsite } from "./session.ts"
 
 /** Maximum number of IDs per request, which is the API's limit. */
 const maxIds = 50
-/** Maximum number of characters of all percent-encoded IDs in a request, so that its URL is accepted. */
+/** Maximum total length of the percent-encoded IDs in a request, so that its URL is not too long. */
 const maxCharacters = 4_000
 
 /**

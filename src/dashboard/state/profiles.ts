@@ -10,9 +10,9 @@ export interface Profile {
   updatedAt: string
   /** Linked anonymous IDs, newest first, at most `maxAnonymousIds`. */
   anonymousIds: string[]
-  /** The traits that were sent only by a page. */
+  /** Names of the traits that only pages have sent. */
   claimedTraits: string[]
-  /** The `anonymousIds` that were linked only by a page. */
+  /** Those `anonymousIds` that only pages have linked. */
   claimedAnonymousIds: string[]
 }
 

@@ -9,12 +9,12 @@ export interface Parameter {
   filters?: readonly object[]
   /** Fields to group by. */
   by?: readonly string[]
-  /** The events of a report. */
+  /** The events that a report is about, such as the steps of a funnel. */
   steps?: readonly object[]
   [option: string]: unknown
 }
 
-/** The option that compares a parameter's results with those of another period. Only some query types support it. */
+/** Returns the option that compares a parameter's results with another period. Only some query types support it. */
 export function comparisonOption(compare: Comparison | false | undefined): { compare?: Comparison } {
   return compare ? { compare } : {}
 }
@@ -62,7 +62,7 @@ export async function runQuery<Shape = Row>(
   return data
 }
 
-/** Runs a query with a single parameter, bypassing the cache. Rejects even if only the parameter failed. */
+/** Runs a query with a single parameter, bypassing the cache. Rejects if the request or the parameter fails. */
 export async function runParameter<Shape>(
   api: Pick<Api, "send">,
   { website, parameter, body }: { website: string; parameter: Parameter; body: object },
@@ -102,9 +102,7 @@ export function progressOf(state: QueryProgress, key: string, cached: QueryResul
   }
 }
 
-/**
- * Maximum number of cached results. With a cached result, a page that is visited again shows its numbers immediately.
- */
+/** Maximum number of cached results. They let a page that is visited again show its numbers immediately. */
 const maxEntries = 40
 
 /**
@@ -123,7 +121,7 @@ export class QueryCache {
     return this.#entries.get(key)
   }
 
-  /** Clears the cache, because a different user might log in next. */
+  /** Clears the cache. Called when the session ends, because a different user might log in next. */
   clear(): void {
     this.#entries.clear()
   }

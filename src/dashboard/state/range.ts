@@ -150,9 +150,9 @@ export function allTime(today: string): Range {
 const maxWeeks = 4
 
 /**
- * A range that starts on a day, for comparison with the period before. It consists of whole weeks up to yesterday, so
- * that both periods have the same weekdays. In the first week, it consists of all days up to today. Undefined if the
- * day is in the future.
+ * Returns a range that starts on `day`, for comparison with the period before. It consists of whole weeks that end
+ * before today, so that both periods have the same weekdays. If less than a week has passed, it consists of all days up
+ * to today. Returns undefined if the day is in the future.
  */
 export function rangeSince(day: string, today: string): Pick<Range, "from" | "to"> | undefined {
   if (day > today) return undefined
@@ -161,8 +161,9 @@ export function rangeSince(day: string, today: string): Pick<Range, "from" | "to
 }
 
 /**
- * The annotations on the first day of a range, and those on later days, sorted by date. Later annotations can also
- * explain a change. Returns none for presets and hours, because these start on an annotation's date only by chance.
+ * Returns the annotations on the first day of a range and, sorted by date, the annotations on its later days, because
+ * these may also explain a change. Returns none for presets and hours, which start on an annotation's date only by
+ * chance.
  */
 export function annotationsSince<Annotation extends { date: string }>(
   annotations: readonly Annotation[],
@@ -264,7 +265,7 @@ function presetRange(preset: Preset, today: string): Range {
   }
 }
 
-/** Returns a day of the month that is `months` later. Day 0 is the last day of the month before. */
+/** Returns day `at` of the month that is `months` after the month of `day`. 0 is the last day of the previous month. */
 function monthDay(day: string, months: number, at: number): string {
   const date = new Date(day)
   return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, at)).toISOString().slice(0, 10)

@@ -35,7 +35,7 @@ export function matchesSite({ websiteId }: RejectedRequest, site: string): boole
   return site === "" || (site === noWebsite ? websiteId === null : websiteId === site)
 }
 
-/** Titles of the reasons whose code alone does not explain them. */
+/** Titles of the reasons whose codes are not clear enough on their own. */
 const titles: Partial<Record<string, string>> = {
   invalid_shape: "Invalid fields",
   website_id_missing: "No website ID",
@@ -58,8 +58,8 @@ const titles: Partial<Record<string, string>> = {
 }
 
 /**
- * The title of a reason. A reason without its own title is written in words: `origin_not_allowed` becomes “Origin not
- * allowed”.
+ * Returns the title of a reason. If a reason is not in `titles`, its code is turned into words: `origin_not_allowed`
+ * becomes “Origin not allowed”.
  */
 export function reasonText(reason: string): string {
   const title = Object.hasOwn(titles, reason) ? titles[reason] : undefined

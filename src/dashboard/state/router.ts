@@ -6,7 +6,7 @@ import { safePath } from "../../saved/path.ts"
 export interface Location {
   /** Path prefix: `/w/<website>`, `/share/<token>` or `/embed/<token>`; '' for pages outside a website. */
   base: string
-  /** An ID, `none` or `all`. Undefined outside a website, and in a shared view, whose website only the server knows. */
+  /** An ID, `none` or `all`. Undefined outside a website, and for share links, because only the server knows theirs. */
   website: string | undefined
   /** A share link's token. */
   share: string | undefined
@@ -108,7 +108,7 @@ export class Router {
     this.navigate(pathname + queryText(applyChanges(searchParams, changes)), how)
   }
 
-  /** Path of another page of the website, with the same range and filters. */
+  /** Path of another page of the current website, keeping the range and filters. */
   pageHref(page: string, changes: ParamChanges = {}): string {
     const { base, params } = this.location.value
     return `${base}/${page}${queryText(applyChanges(sharedParams(params), changes))}`

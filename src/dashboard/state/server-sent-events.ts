@@ -8,8 +8,8 @@ export interface ServerSentEvent {
 }
 
 /**
- * Yields lists of the server-sent events of a response as they arrive. A list is empty if the received data completes
- * no event, as with a keep-alive comment.
+ * Yields the server-sent events of a response as they arrive, as one list per received chunk. The list is empty if the
+ * chunk completes no event, for example if it is only a keep-alive comment.
  */
 export async function* readMessages(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent[]> {
   const reader = body.getReader()

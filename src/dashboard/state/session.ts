@@ -27,8 +27,9 @@ export interface Me {
   /** False if there are no accounts yet. */
   hasUsers: boolean
   version: string
-  /** File name of the page script, and the path under which the script and its endpoints are served; '' for none. */
+  /** File name of the page script. */
   scriptName: string
+  /** Path prefix under which the script and its endpoints are served; '' for none. */
   ingestPath: string
 }
 
@@ -76,7 +77,7 @@ export class Session {
     this.sites.value = websites
   }
 
-  /** Removes the user after a logout or an expired login session, or a share link that no longer works. */
+  /** Removes the user after a logout or when the login session has expired, or a share link that no longer works. */
   clear(): void {
     const me = this.me.value
     if (me?.user || me?.share) this.me.value = { ...me, user: null, share: null }

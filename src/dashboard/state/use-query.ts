@@ -39,7 +39,7 @@ interface State extends QueryProgress {
 /** Overrides parts of the view or the request body. */
 type Overrides = Partial<Pick<View, "website" | "filters" | "range">> & {
   body?: object
-  /** The tile of a shared board whose query the server runs. The share link cannot run any other query. */
+  /** Runs the query of this tile of a shared board. The share link cannot run any other query. */
   tile?: { board: string; id: string; granularity: Granularity } | undefined
 }
 

@@ -3,8 +3,8 @@ export interface Metric {
   metric: "LCP" | "INP" | "CLS" | "FCP" | "TTFB"
   name: string
   /**
-   * The published thresholds for the 75th percentile: good up to the first, poor above the second. In ms, except that
-   * CLS is a ratio.
+   * The published thresholds for the 75th percentile: values are good up to `good` and poor above `poor`. In ms, except
+   * for CLS, which is a ratio.
    */
   good: number
   poor: number

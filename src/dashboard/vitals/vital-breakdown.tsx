@@ -30,7 +30,7 @@ interface Row {
   previous?: { [percentile]: number | null } | null
 }
 
-/** Sorts rows without a value last in descending order. */
+/** Sort value of a row without a value, which puts the row last in descending order. */
 const noValue = Number.NEGATIVE_INFINITY
 
 /**
@@ -110,13 +110,13 @@ export function VitalBreakdown({ field, title, column, metric, query }: VitalBre
 }
 
 interface VitalChangeProps {
-  /** Undefined if there were no measurements in that period. */
+  /** The values in the current and in the previous period. Undefined if the period has no measurements. */
   p75: number | undefined
   previous: number | undefined
   show: (p75: number) => string
 }
 
-/** The change of a value that was measured in both periods, or a dash. */
+/** The change since the previous period, or a dash if one of the periods has no measurements. */
 function VitalChange({ p75, previous, show }: VitalChangeProps) {
   const format = useFormat()
   if (p75 === undefined || previous === undefined) return "–"

@@ -78,7 +78,7 @@ export function Vitals() {
                     metric={candidate}
                     row={query
                       .rows<OverviewRow>("overview")
-                      // A row without samples exists only because of the previous period.
+                      // A row has no samples if the metric was measured only in the previous period.
                       .find(({ metric_name, samples }) => metric_name === candidate.metric && samples > 0)}
                     isSelected={candidate === metric}
                   />
@@ -89,7 +89,9 @@ export function Vitals() {
         </Loaded>
         {!isEmpty && (
           <>
-            <p class="comparison-note">75th percentiles: three out of four visits were at least this good.</p>
+            <p class="comparison-note">
+              75th percentiles: three out of four measurements were at least this good.
+            </p>
             <ComparisonNote query={query} id="overview" />
           </>
         )}

@@ -1,6 +1,6 @@
 import type { FieldValue } from "../components/controls/value.tsx"
 
-/** A row of a query, with strings and numbers by column. */
+/** A row of a query result, by column. */
 export interface Row {
   [column: string]: string | number | null | undefined | Measures
   previous?: Measures | null
@@ -35,8 +35,8 @@ export interface Tab {
   /** The first measure determines the bars and the change. */
   measures: readonly [Measure, ...Measure[]]
   /**
-   * Whether the number of visitors links to the people page, because it counts the visitors whose page views match the
-   * row's filter.
+   * Whether the number of visitors links to the people page. This requires that the number counts exactly the visitors
+   * whose page views match the row's filter.
    */
   hasPeople?: boolean
   /** Whether to show the change of the first measure. */
@@ -98,12 +98,12 @@ function byCampaign(name: string, field: string, label: string): Tab {
   })
 }
 
-/** A website that sends visitors from both its pages and its ads has two rows. */
+/** Returns the label of a source. A website that sends visitors from its pages and from ads has two rows. */
 function sourceOf(row: Row): string {
   return textIn(row, "domain") !== null && row.referrer_type === "ad" ? `${nameOf(row)} (ad)` : nameOf(row)
 }
 
-/** A row stands for a domain and a source type. The domain alone would not separate ads from searches. */
+/** Returns the filters for a domain and its referrer type. The domain alone would not separate ads from searches. */
 function sourceFilter(row: Row): ReturnType<NonNullable<Tab["filterOf"]>> {
   const type = { field: "referrer_type", value: textIn(row, "referrer_type") }
   // Only one row has this type, so the domain is not needed.

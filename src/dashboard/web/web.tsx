@@ -228,7 +228,7 @@ function Movers() {
   const { filters, compare } = view.value
   const { metric } = useMetric(stats, stats[0])
   // Some filters select whole sessions. The explanation would count only the matching events, so its numbers would
-  // differ.
+  // differ from the key metrics.
   if (!compare || !pageViewPeople(filters)) return null
   const { measure, label } = "measure" in metric ? metric : stats[0]
   if (embed?.chart === "movers" || router.location.value.params.has("movers"))

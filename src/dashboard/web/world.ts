@@ -3,8 +3,8 @@ import world from "world-atlas/countries-110m.json"
 // Country outlines from Natural Earth at 1:110 million (public domain), as TopoJSON.
 
 /**
- * Maps the ISO 3166 number of each country, by which the map identifies the country, to the two-letter code of the API.
- * Kosovo has no number and is identified by its name.
+ * Maps the ISO 3166 number of each country, which is the country's ID in the map data, to the two-letter code that the
+ * API uses. Kosovo has no number and is identified by its name.
  */
 const isoCodes = `
   004AF 008AL 010AQ 012DZ 024AO 031AZ 032AR 036AU 040AT 044BS 050BD 051AM 056BE 064BT 068BO 070BA 072BW 076BR 084BZ 090SB 096BN 100BG
@@ -34,7 +34,7 @@ const width = 360 * unitsEast
 const north = 84
 const antarctica = "AQ"
 
-/** The arcs of a geometry: rings, polygons made of rings, or several polygons. */
+/** The arcs of a geometry: a ring (a list of arc indexes), a polygon (a list of rings) or a list of polygons. */
 type Arcs = readonly (number | Arcs)[]
 
 /** The outlines of all countries except Antarctica. */
@@ -79,7 +79,7 @@ function ringsOf(arcs: Arcs): number[][] {
     : arcs.flatMap((inner) => (typeof inner === "number" ? [] : ringsOf(inner)))
 }
 
-/** A ring of arcs as path data. `~index` refers to an arc in reverse. */
+/** Returns the path data of a ring. A negative index refers to the arc `~index` in reverse. */
 function pathOf(ring: readonly number[], arcs: readonly (readonly Point[])[]): string {
   const points = unwrap(
     ring.flatMap((index) => (index < 0 ? (arcs[~index] ?? []).toReversed() : (arcs[index] ?? []))),
