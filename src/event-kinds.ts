@@ -25,7 +25,10 @@ export function kindIndex(kind: EventKind): number {
   return eventKinds.indexOf(kind)
 }
 
-/** Returns the kind for a number in the database. Throws if the number is unknown, because a later version wrote it. */
+/**
+ * Returns the kind for a number in the database. Throws if the number is unknown, which means that a later version
+ * wrote it.
+ */
 export function kindAt(index: number): EventKind {
   const kind = eventKinds[index]
   if (kind === undefined) throw new Error(`this version does not know the event kind ${index}`)

@@ -53,7 +53,7 @@ export function rejectUselessFlags(command: Command): void {
   )
 }
 
-/** Flags with which the file does not contain all events. `events`: what only the cluster can answer queries about. */
+/** Flags that leave events out of the file. `events`: the events about which only the cluster can answer queries. */
 const clusterFlags = [
   { name: "keepLocal", flag: "--keep-local", events: "removed events" },
   { name: "node", flag: "--node", events: "the events of all nodes" },
@@ -110,8 +110,9 @@ const queues = [
 ] as const
 
 /**
- * Makes sure that every allowed request fits into the queue. The sender of a larger request would retry forever. If
- * only one of the two limits is given, the other one is adjusted. If both are given and conflict, the command fails.
+ * Makes sure that the queue can hold the largest allowed request, because the sender of a request that never fits would
+ * retry forever. If only one of the two limits is given, the other one is adjusted. If both are given and conflict, the
+ * command fails.
  */
 export function fitQueue(command: Command): void {
   for (const { queue, queueFlag, request, requestFlag } of queues) {

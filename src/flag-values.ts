@@ -93,7 +93,8 @@ export function certificateNames(text: string, previous: readonly string[] = [])
 }
 
 /**
- * Parses the URL of an ACME directory. Requires HTTPS, because otherwise an attacker could impersonate the authority.
+ * Parses the URL of an ACME directory. Requires HTTPS, except on this machine, because otherwise an attacker could
+ * impersonate the certificate authority.
  */
 export function acmeDirectory(text: string): string {
   const url = URL.parse(text)

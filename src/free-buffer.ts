@@ -1,6 +1,6 @@
 /**
- * Minimum size of a buffer to free, in bytes. A smaller buffer can be part of a shared pool, and is garbage-collected
- * soon.
+ * Minimum size of a buffer to free, in bytes. Smaller buffers are left to the garbage collector, because they may be
+ * part of a shared pool.
  */
 const minBytes = 65_536
 

@@ -7,7 +7,7 @@ import type { BackupFacts, DiagnosisSettings, Facts } from "./facts.ts"
 import { formatAge, formatNumber, formatTime, listPaths } from "./format.ts"
 import { checkCertificate, checkProxy } from "./reachability.ts"
 
-/** Tolerance in ms for clock corrections, and for clocks of network file systems. */
+/** Tolerance in ms for times in the future. Clocks are corrected, and network file systems use their own clocks. */
 const clockSlack = 60_000
 /**
  * Maximum size of the -wal file in bytes. A checkpoint truncates the file to 64 MiB, so four times that size means that
@@ -21,7 +21,10 @@ const maxWalBytes = 268_435_456
 const minOpenFiles = 4_096
 /** Maximum share of the open file limit that should be in use. */
 const maxOpenFilesShare = 0.8
-/** A backup is late after this many times --backup-every, because a failed backup is retried within an hour. */
+/**
+ * A backup is late if the newest one is older than this many times --backup-every, which leaves time for retries. A
+ * failed backup is retried within an hour.
+ */
 const lateFactor = 2
 /**
  * Maximum age in ms of a copy of another server's registry (websites, keys and users). A running server updates the

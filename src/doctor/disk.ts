@@ -4,21 +4,18 @@ import type { CheckResult } from "./check-result.ts"
 import type { DiagnosisSettings, Facts } from "./facts.ts"
 import { dayMs, formatNumber } from "./format.ts"
 
-/**
- * Doctor reports a disk that will be full in fewer days than this, which is the time that it can take to get a larger
- * disk.
- */
+/** Doctor reports a disk that will be full in fewer days than this. Getting a larger disk can take that long. */
 const minDaysUntilFull = 30
 
-/** Maximum number of days of a forecast. The rate of one week says little about a later time. */
+/** Maximum length of a forecast in days. The rate of the last week says little about the more distant future. */
 const maxForecastDays = 3_650
 
 /** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
 const minEventsForRate = 1_000
 
 /**
- * Returns in how many days the disk will be so full that events are rejected, if they arrive at the current rate. Null
- * if that will not happen or is unknown.
+ * Returns the number of days until the disk is so full that events are rejected, if events keep arriving at the current
+ * rate. Returns null if that will not happen or is unknown.
  */
 export function daysUntilFull(facts: Facts, settings: DiagnosisSettings): number | null {
   const { growth, freeBytes, files, backups, now } = facts

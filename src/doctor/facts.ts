@@ -63,6 +63,6 @@ export type DiagnosisSettings = Pick<
   ServeOptions,
   "host" | "minFree" | "backupEvery" | "backupKeep" | "trustProxy"
 > & {
-  /** True if --trust-proxy is not its default. */
+  /** True if --trust-proxy does not have its default value. */
   namesProxies: boolean
 }

@@ -30,7 +30,7 @@ interface Finding {
  * too.
  */
 const documentationAddresses = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"]
-/** A certificate should be replaced this many ms before it expires, or a quarter of its lifetime if that is less. */
+/** A certificate should be renewed when it has this many ms left, or a quarter of its lifetime if that is less. */
 const lateRenewal = 14 * 86_400_000
 
 /** Checks which clients can reach the server. `isHttps`: whether the server serves HTTPS itself. */

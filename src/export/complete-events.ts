@@ -7,8 +7,8 @@ import { lastRemovedDays, removedText, removedTotals } from "../store/removed-da
 import { readShipping } from "../store/shipping.ts"
 import { RemovedCounts } from "./removed-counts.ts"
 
-// An export contains the events in the file, and the events that --keep-local removed from the file and that only the
-// cluster still has.
+// An export contains the events in the file, and the removed events: those that only the cluster still has, because
+// --keep-local removed them from the file.
 
 /** Selects the removed events to read. */
 export interface RemovedSelection {
@@ -77,29 +77,27 @@ export interface ExportSource {
 
 type Selection = EventSelection & Pick<RemovedSelection, "person">
 
-/**
- * What has been removed of the selection: the websites with removed events, and the last removed day of any of them.
- */
+/** What has been removed from the selection: the websites with removed events, and the last day with such events. */
 interface Removed {
   rids: ReadonlySet<number>
   lastDay: number
 }
 
-/** Adds the removed events to the events of the file. More events can be removed during the export. */
+/** Merges the removed events into the events of the file. More events may be removed while the export is running. */
 export class CompleteEvents {
   /** Undefined for a person, because the file does not store how many of a person's events were removed. */
   readonly #counts: RemovedCounts | undefined
   /** The last event ID when the export started. Events that arrive later are not exported. */
   readonly #lastId: number
-  /** What was removed when the current statement was sent. */
+  /** What had been removed when the cluster was last queried or, before the first query, when the export started. */
   #removed: Removed
-  /** The result of the current statement. */
+  /** The result of the last query, until it has been read completely. */
   #chunks: AsyncGenerator<StoredEvent[]> | undefined
-  /** Events of the result that have not been yielded. */
+  /** Events that have been read from the result but not yielded yet. */
   #chunk: StoredEvent[] = []
   /** All events up to this ID have been yielded. */
   #yieldedId: number
-  /** The statements so far have selected IDs up to this one. */
+  /** The queries so far cover all IDs up to this one. */
   #selectedId: number
 
   constructor(
@@ -154,8 +152,8 @@ export class CompleteEvents {
   }
 
   /**
-   * Yields the removed events up to the ID `end`. Must be called after the file was read up to `end`, so that each
-   * event that was missing there is already recorded as removed.
+   * Yields the removed events up to the ID `end`. Must be called after the file has been read up to `end`, so that
+   * every event that was missing from the file has already been recorded as removed.
    */
   async *#removedUpTo(end: number): AsyncGenerator<StoredEvent[]> {
     const removed = this.#readRemoved()

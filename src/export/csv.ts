@@ -3,7 +3,7 @@ import { eventFields } from "./fields.ts"
 
 /** Matches an apostrophe, or the start of a spreadsheet formula, even after spaces or with full-width characters. */
 const formula = /^(?:'|[\t\r\n]|\s*[=+\-@＝＋－＠])/
-/** Matches strings that need quotes, even in spreadsheets that expect a separator other than commas. */
+/** Matches strings that need quotes, including those that need them only in spreadsheets with other separators. */
 const needsQuotes = /[",;|\t\r\n]|^\s|\s$/
 
 /** Columns of the `events` view, plus `time`: the timestamp in ISO 8601. */

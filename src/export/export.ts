@@ -42,7 +42,7 @@ export interface Steps {
   groupCharacters: number
   /** Called between steps. */
   pause: () => Promise<void> | undefined
-  /** Called after each step with the number of its events. */
+  /** Called after each step with the number of events that it read. */
   onRead?: (events: number) => void
 }
 

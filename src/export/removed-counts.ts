@@ -5,9 +5,9 @@ import { isEqual, type RemovedDay, removedDays } from "../store/removed-days.ts"
 
 const dayMs = 86_400_000
 
-/** Counts the removed events in an export, because the cluster might have lost some of them. */
+/** Counts the removed events in an export, to find out whether the cluster has lost some of them. */
 export class RemovedCounts {
-  /** The removed days that the export selects completely, as they were when it started. For the keys, see `keyOf`. */
+  /** The removed days that the export selects completely, as they were when it started. The keys are from `keyOf`. */
   readonly #days: ReadonlyMap<string, RemovedDay>
   readonly #events = new Map<string, number>()
 
@@ -25,8 +25,8 @@ export class RemovedCounts {
   }
 
   /**
-   * Throws a UserError if the number of events of a day differs from the number that was removed. Ignores days from
-   * which events were removed or deleted since the export started.
+   * Throws a UserError if the cluster did not return as many events of a day as were removed from the file. Ignores
+   * days that have expired, and days from which events have been removed or deleted since the export started.
    */
   verify(): void {
     for (const [key, day] of this.#read()) {

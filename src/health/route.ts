@@ -49,8 +49,8 @@ export function healthRoutes({ ready, shutdownState, newId }: HealthDeps) {
 }
 
 /**
- * Matches the URL as a string. For an HTTP/1.0 health check without a Host header, the URL is only a path, which `URL`
- * does not parse.
+ * Matched against the URL as a string, because the URL of an HTTP/1.0 health check without a Host header is only a
+ * path, which `URL` cannot parse.
  */
 const waitParameter = /\?(?:.*&)?wait(?:[=&]|$)/
 

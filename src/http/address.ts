@@ -35,7 +35,7 @@ export function clientAddress(peer: string, forwardedFor: string | null, trusted
 }
 
 /**
- * Returns the prefix that rate limits are counted by. The prefix is an IPv4 address or an IPv6 /64, because one host
+ * Returns the prefix by which requests are counted for rate limits: an IPv4 address or an IPv6 /64, because one host
  * can use all addresses in its /64.
  */
 export function rateLimitPrefix(address: string): string {

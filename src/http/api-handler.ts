@@ -92,7 +92,7 @@ function authorize(
   { now, headers }: ResponseContext,
 ): Caller {
   const caller = callerOf(deps, context.request, now)
-  // A share link is public, so limits are counted by address instead.
+  // A share link is public, so its requests are limited by address and not by account.
   if (caller.kind !== "share link") context.account = `${caller.kind} ${caller.id}`
   requireScope(caller, scope, caller.kind)
   requireEndpoint(caller, endpoint)

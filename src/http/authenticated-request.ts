@@ -121,14 +121,15 @@ export async function commitChange<Result>(
   try {
     registry.refresh()
   } catch {
-    // The change has been committed, so the request must not fail. The store retries every second and logs the error.
+    // The change has been committed, so the request must not fail. The store also refreshes the registry on a timer,
+    // and logs any error.
   }
   return result
 }
 
 /**
- * Reads the body of an authenticated request, limited to `maxBytes` if given. Throws `too_many_rejected_bytes`, and
- * otherwise throws like `readJson`.
+ * Reads the body of an authenticated request, limited to `maxBytes` if given. Throws `too_many_rejected_bytes` or any
+ * error of `readJson`.
  */
 export async function readCallerBody(
   deps: BodyDeps & RejectedBytesDeps,
@@ -145,8 +146,8 @@ function withMaxBody({ bodyBudget, largeBodies, settings }: BodyDeps, maxBytes: 
 }
 
 /**
- * Reads a small body. A small body is cheap to reject, so the limit on rejected bytes does not apply. That limit would
- * lock out other users at the same address.
+ * Reads a small body. The limit on rejected bytes does not apply, because it would lock out other users at the same
+ * address, and a small body is cheap to reject.
  */
 async function readPublicBody(deps: RouteDeps, context: RequestContext): Promise<unknown> {
   return (await readJson(withMaxBody(deps, maxPublicBodyBytes), context)).value

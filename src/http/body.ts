@@ -87,8 +87,9 @@ export class BodyBudget {
   }
 
   /**
-   * Adds bytes to a reservation. Throws `queue_full`. The budget does not apply to the only body, and the share of an
-   * address does not apply to the only body from that address, because --max-body limits the size of each body.
+   * Adds bytes to a reservation. Throws `queue_full` if they exceed the budget or the share of the address. The budget
+   * does not apply if there is no other body, and the share does not apply if there is no other body from the address,
+   * because --max-body limits the size of each body.
    */
   grow(reservation: Reservation, bytes: number): void {
     const total = this.#bytes + bytes
@@ -133,8 +134,8 @@ class Reservation {
   /** Number of reserved bytes. */
   size = 0
   /**
-   * Undefined until all bodies together exceed the share of one address, because the lookup costs more than most
-   * checks.
+   * Undefined until all bodies together exceed the share of one address. The lookup is postponed until then, because it
+   * costs more than most checks.
    */
   address: string | undefined
 
@@ -158,9 +159,9 @@ function queueFull(): RequestError {
 }
 
 /**
- * Reads, decompresses and parses the body. Sets `context.bytes` to the bytes read. Throws a RequestError with the
- * reason `queue_full`, `payload_too_large` (decompression stops at the limit), or a reason that says why the body is
- * invalid. `parseWide`: see `parseInSteps`.
+ * Reads, decompresses and parses the body. Sets `context.bytes` to its size. Throws a RequestError with the reason
+ * `queue_full`, `payload_too_large` (decompression stops at the limit), or a reason that says why the body is invalid.
+ * `parseWide`: see `parseInSteps`.
  */
 export async function readJson(
   { bodyBudget, largeBodies, settings: { maxBodyBytes, trustedProxies } }: BodyDeps,
@@ -182,7 +183,7 @@ export async function readJson(
     const isGzip = isCompressed(headers)
     const bytes = isGzip ? gunzip(received, Math.min(maxBodyBytes, largeBody)) : received
     if (bytes === undefined && maxBodyBytes > largeBody) {
-      // Before the body waits, so that the number of waiting bodies is limited.
+      // Reserves memory before the body waits for its turn, so that the number of waiting bodies is limited.
       const expected = statedSize(received, maxBodyBytes)
       if (expected > reservation.size) reservation.grow(expected - reservation.size)
       return await largeBodies.run(gunzipInSteps(context, received, maxBodyBytes, reservation, parseWide))
@@ -198,8 +199,8 @@ export async function readJson(
 }
 
 /**
- * Decompresses and parses a body that is large when decompressed. The decompression is one of the steps: a gzip of 2 KB
- * can take 2 ms, and many can arrive at the same time.
+ * Decompresses and parses a body that is large when decompressed. The decompression is one of the steps, because a gzip
+ * of 2 KB can take 2 ms, and many can arrive at the same time.
  */
 function* gunzipInSteps(
   context: RequestContext,
@@ -217,8 +218,8 @@ function* gunzipInSteps(
 }
 
 /**
- * Returns the size in bytes that the end of a gzip states for its content, between `largeBody` and `max`. A sender can
- * state any size, so the memory is reserved for the real size after the decompression.
+ * Returns the decompressed size in bytes that is stated at the end of a gzip, clamped to the range from `largeBody` to
+ * `max`. A sender can state any size. If the real size is larger, more memory is reserved after the decompression.
  */
 function statedSize(received: ArrayBuffer | Uint8Array<ArrayBuffer>, max: number): number {
   const bytes = received instanceof ArrayBuffer ? new Uint8Array(received) : received
@@ -227,8 +228,8 @@ function statedSize(received: ArrayBuffer | Uint8Array<ArrayBuffer>, max: number
 }
 
 /**
- * Decodes and frees a body. Sets `context.bytes`, which must be the number of received bytes before. If `bytes` is
- * undefined, throws `payload_too_large`.
+ * Decodes and frees a body. `context.bytes` must be the number of received bytes, and is raised to the decompressed
+ * size if that is larger. If `bytes` is undefined, throws `payload_too_large`.
  */
 function textOf(
   context: RequestContext,
@@ -286,8 +287,8 @@ async function readChunks(
 }
 
 /**
- * Decompresses up to the limit, so that a gzip bomb of 100 MB takes only 1 ms. Returns undefined if there is more.
- * Throws `invalid_gzip`.
+ * Decompresses up to the limit, so that a gzip bomb of 100 MB takes only 1 ms. Returns undefined if the content is
+ * larger. Throws `invalid_gzip`.
  */
 function gunzip(
   bytes: ArrayBuffer | Uint8Array<ArrayBuffer>,

@@ -17,11 +17,11 @@ export const maxNesting = 128
  */
 const maxValues = 32_768
 /**
- * An item of an array with more values than this is parsed by `parseWide`, the parser of the route. The same applies to
- * a body that is not an array.
+ * If an item of an array has more values than this, it is parsed by `parseWide`, the parser of the route. The same
+ * applies to a body that is not an array.
  */
 const wideValues = 256
-/** Number of values in items after which a step of parsing ends. A step takes about 1 ms. */
+/** A step of parsing ends after items with this many values in total. A step takes about 1 ms. */
 const valuesPerStep = 2_048
 /** Number of characters after which a step of scanning or parsing ends. A step takes about 1 ms. */
 const charactersPerStep = 131_072
@@ -48,7 +48,8 @@ export function* parseInSteps(text: string, parseWide = parse): Generator<void, 
     }
     // The type assertion is safe because the text is in brackets, so that it is a list or does not parse.
     const parsed = parse(`[${text.slice(start, end)}]`) as unknown[]
-    // Only an empty array has no items. Elsewhere, a comma comes before or after them, so they must not be missing.
+    // Only an empty array has no items. In any other case, there is a comma before or after this text, so it must not
+    // be empty.
     if (parsed.length === 0 && !(chunks === 0 && text.charCodeAt(end) === closeBracket)) throw invalidJson()
     for (const item of parsed) items.push(item)
     chunks++
@@ -146,7 +147,7 @@ export class LargeBodies {
 
   /**
    * Runs all steps. `isContinued`: an earlier part of the same work has already run. Such work goes to the front of the
-   * queue, because its intermediate result takes memory.
+   * queue, because its intermediate result takes up memory.
    */
   async run<Result>(steps: Generator<void, Result>, isContinued = false): Promise<Result> {
     if (this.#isRunning) {

@@ -32,7 +32,7 @@ export function requestContextOf(request: Request, server: RequestServer): Reque
   return { request, peer, body: undefined, bytes: 0, account: undefined }
 }
 
-/** Returns the client address (or IPv6 /64) that limits are counted by. */
+/** Returns the client address (or IPv6 /64) by which requests are counted for limits. */
 export function addressOf({ request, peer }: RequestContext, trustedProxies: TrustedNetworks): string {
   return rateLimitPrefix(clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedProxies))
 }

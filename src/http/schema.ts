@@ -28,7 +28,7 @@ export function timeOrNull(description: string) {
   return Type.Union([Type.Null(), Type.String({ format: "date-time" })], { description })
 }
 
-/** Maximum number of entries in a list of a request. This is far more than anyone needs, but still fast to check. */
+/** Maximum number of entries in a list in a request. This is far more than anyone needs, but still fast to check. */
 export const maxListEntries = 1_000
 
 export const websiteId = Type.String({
@@ -46,7 +46,7 @@ export const grantedWebsites = Type.Union(
   },
 )
 
-/** What a share link opens, in the responses to its owner and its visitors. */
+/** Fields that describe what a share link opens, in responses to its owner and to the visitors who use it. */
 export const sharedWebsite = Type.Union([Type.Null(), Type.String()], {
   description: "Website of the link; null: the link shows a board of all websites",
 })

@@ -13,9 +13,9 @@ export interface CookieDeps {
 
 export const sessionCookie = "databuddy_session"
 /**
- * Name of the cookie over HTTPS. Browsers accept this prefix only from the host itself, so a sibling host (another
- * subdomain of the same domain) cannot set it. Login sessions from older versions keep the plain name until they are
- * renewed.
+ * Name of the cookie over HTTPS. Browsers accept the prefix `__Host-` only from the host itself, so a sibling host
+ * (another subdomain of the same domain) cannot set the cookie. The cookies of older versions keep the plain name until
+ * their login sessions are renewed.
  */
 const hostCookie = `__Host-${sessionCookie}`
 /**
@@ -47,8 +47,8 @@ export function loginOf(db: Db, request: Request, now: number): LoginSession | u
 }
 
 /**
- * Returns the login session for a page navigation, or undefined if there is no valid session. The navigation can come
- * from a link on another site. That site must not be able to observe whether the session affects the response.
+ * Returns the login session for a page navigation, or undefined if there is no valid session. The navigation may come
+ * from a link on another site, so the caller must not let that site observe whether the session affects the response.
  */
 export function loginForNavigation(db: Db, { headers }: Request, now: number): LoginSession | undefined {
   return findLogin(db, sessionTokensOf(headers), now)

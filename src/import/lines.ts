@@ -10,8 +10,8 @@ export interface TextLine {
 }
 
 /**
- * Maximum number of bytes in a line. An event has at most 32 KiB of properties, and a website has at most a thousand
- * hosts.
+ * Maximum number of bytes in a line. Valid lines are shorter, because an event has at most 32 KiB of properties, and a
+ * website has at most a thousand hosts.
  */
 const maxLineBytes = 1_048_576
 const gzipMagic = [0x1f, 0x8b]

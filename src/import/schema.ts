@@ -44,7 +44,7 @@ const websiteSchema = Type.Object(
       pattern: "^[A-Za-z0-9._-]{1,255}$",
       expected: "must be 1 to 255 characters from A-Z, a-z, 0-9, '.', '_' and '-'",
     }),
-    // These fields are validated like those of a new website.
+    // These fields are validated later, by `parseNewWebsite`.
     domain: Type.Unknown(),
     name: Type.Unknown(),
     allowed_origins: Type.Unknown(),

@@ -24,7 +24,7 @@ const maxReferrerLength = 2_048
 /** Maximum number of characters in a host name in DNS (RFC 1035). */
 const maxHostLength = 253
 /**
- * Maximum number of UTF-16 code units to parse of a referrer, including its query, and of the query of a page. Longer
+ * Maximum number of UTF-16 code units to parse in a referrer (including its query) and in the query of a page. Longer
  * ones do not come from an address bar. Parsing a query of 1 MiB takes 30 ms.
  */
 const maxReadLength = 8_192

@@ -12,7 +12,7 @@ export type Credential =
   /** `keyProblem`: why the key is invalid, if an invalid key was also sent. */
   | { kind: "website"; websiteId: string; keyProblem: RejectionReason | undefined }
 
-/** Matches a query that consists of one website id without escapes. Parsing other queries takes 2 µs. */
+/** Matches a query that consists of one website id without escapes. Other queries are parsed, which takes 2 µs. */
 const onlyWebsiteId = /^\?(?:website_id|client_id)=([\w.~-]+)$/
 
 /** Returns the website id in the query string. The page script sends it as `client_id` in its unload beacon. */

@@ -61,7 +61,7 @@ export function describeRejected(
   }
 }
 
-/** Returns an empty object for a value that is not an object. The assertion only says that any key can be read. */
+/** Returns `value`, or an empty object if it is not an object. The assertion only says that any key can be read. */
 function asObject(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)

@@ -285,8 +285,8 @@ export function toRow(event: CheckedEvent, website: Website | undefined, receipt
 }
 
 /**
- * True if the visitor id is stored as a hash. An event can request more privacy than the website's setting, but never
- * less.
+ * True if the visitor id is stored as a hash. An event can request more privacy than the website's setting provides,
+ * but never less.
  */
 export function shouldHashVisitor(
   requested: EventInput["anonymizeVisitorIds"],

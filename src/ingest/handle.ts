@@ -140,8 +140,8 @@ function keyAccountOf({ registry, now }: IngestDeps, { request }: RequestContext
 }
 
 /**
- * Records a rejected request for the website's owner. Logs the website id only if it exists, because other ids are
- * untrusted input.
+ * Records a rejected request for the website's owner. Logs the website id only if the website exists, because any other
+ * id is untrusted input.
  */
 export function recordRejected(
   { rejectedRequests, registry, now }: IngestDeps,
@@ -186,7 +186,7 @@ export interface RequestSize {
 }
 
 /**
- * Returns the number of requests that a request counts as. This is at least 1, and more if the request takes a larger
+ * Returns the number of requests that a request counts as. This is at least 1, and more if the request uses up a larger
  * share of the limit on events or bytes than of the limit on requests.
  */
 function requestCost(

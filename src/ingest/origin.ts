@@ -2,7 +2,7 @@ import { appOriginOf, hostOf, isLoopback, type Website } from "../store/websites
 
 /**
  * True if pages of `origin` can send events to a website: pages of its domain, subdomains and allowed origins, and of
- * loopback hosts. Without an origin, true if the website has no allowed origins.
+ * loopback hosts. If a request has no origin, true if the website has no allowed origins.
  */
 export function originAllowed(origin: string | null, { domain, allowedOrigins }: Website): boolean {
   if (origin === null) return allowedOrigins.length === 0

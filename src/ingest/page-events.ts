@@ -23,7 +23,7 @@ import { authorizePage, maxPageBodyBytes, pageRows, readPageBody, runItemSteps }
 import { cut } from "./page-text.ts"
 import { jsonResponse } from "./responses.ts"
 
-/** A route that takes a list of items of one type. Either all of them are stored, or none. */
+/** A route that accepts a list of items of one type. Either all of them are stored, or none. */
 export interface ListRoute {
   path: string
   /** Value of `type` in the response. */
@@ -122,8 +122,8 @@ function* readBatchItems(values: readonly unknown[], rules: ItemRules): Generato
 }
 
 /**
- * Accepts items individually. The response has a result for each item, in order. Its status is 200 even if every item
- * is invalid.
+ * Accepts or rejects each item individually. The response has a result for each item, in order. Its status is 200 even
+ * if every item is invalid.
  */
 async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<Response> {
   const body = await readPageBody(deps, request)
@@ -231,7 +231,7 @@ function fieldsOf(value: unknown): { type?: unknown; eventId?: unknown } {
 
 /**
  * Records the invalid items of an accepted batch as one rejected request. If all items are invalid, also counts the
- * bytes.
+ * body as rejected bytes.
  */
 function recordInvalidItems(
   deps: IngestDeps,

@@ -12,17 +12,17 @@ import { checkPageIdentity, type PageIdentityInput } from "./page-schema.ts"
 /*
  * Anyone who knows the public website id can send the same requests as a page. Therefore, a page cannot take over a
  * profile:
- * - Its traits and links are marked as claims, here and wherever they are shown.
- * - A claimed link assigns no events to a profile, neither in reports and exports nor for `forget`.
- * - A claim does not change traits that a key set.
- * - A claim does not link a visitor that a key has linked.
- * - A link by a key replaces the claimed links of the visitor.
+ * - Traits and links sent by a page are marked as claims, both when they are stored and wherever they are shown.
+ * - A claimed link does not assign events to a profile, whether in reports, in exports or for `forget`.
+ * - A claim does not change traits that were set with a key.
+ * - A claim does not link a visitor who was linked with a key.
+ * - A link made with a key replaces the visitor's claimed links.
  */
 
 /** Maximum number of requests per minute for one website id from one address. */
 const rateLimit = 60
 
-/** True if a request has no key and sends its website id like the page script. */
+/** True if a request has no key and sends its website id in the same way as the page script. */
 export function isFromPage({ headers, url }: Request): boolean {
   if (hasKey(headers)) return false
   const start = url.indexOf("?")
@@ -36,8 +36,8 @@ export async function identifyFromPage(deps: IngestDeps, request: IngestRequest)
   const { profileId, anonymousId, anonymizeVisitorIds, traits } = readPageIdentity(body.value)
   const website = authorizePage(deps, request, { events: 0, bytes: body.size })
   const { limiter, profiles, settings } = deps
-  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter, because new profiles have
-  // no daily quota, unlike new names.
+  // Applies even with --rate-limit 0, which is meant for servers behind another rate limiter, because new profiles,
+  // unlike new names, have no daily quota.
   const name = `identify ${website.rid} ${addressOf(context, settings.trustedProxies)}`
   enforceRateLimit(limiter.take(name, rateLimit), headers)
   if (!website.pageIdentify) throw new RequestError("page_identify_off")

@@ -131,8 +131,8 @@ function columnTextErrors(value: object): FieldError[] {
 
 /**
  * Serializes the sender's properties together with the built-in ones. The names of built-in properties are reserved, so
- * a sender's value is never used, even if the built-in value is missing. If all properties together are too large, the
- * sender's are left out.
+ * the sender's value for such a name is never used, even if the built-in value is missing. If all properties together
+ * are too large, the sender's are left out.
  */
 function serialize(
   sent: object | null | undefined,
