@@ -43,8 +43,8 @@ export function localTime(text: string): number {
 }
 
 /**
- * Maximum interval in ms. A longer one is probably a mistake. A short one is safe, because a backup starts only after
- * the previous one has ended.
+ * Maximum interval between backups, in ms. A longer one is probably a mistake. There is no minimum, because a backup
+ * starts only after the previous one has ended.
  */
 const maxBackupInterval = 366 * 86_400_000
 

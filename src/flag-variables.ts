@@ -15,7 +15,8 @@ const off = new Set(["", "0", "false", "no", "off"])
 
 /**
  * Deletes the variables of disabled `serve` switches from `env`, because Commander turns a switch on if its variable
- * has any value, even 0. Returns the name of the first variable whose value means neither on nor off, or undefined.
+ * has any value, even 0. Returns the name of the first variable whose value means neither on nor off, or undefined if
+ * there is none.
  */
 export function deleteDisabledSwitches(env: NodeJS.ProcessEnv): string | undefined {
   for (const { envVar: name, required, optional } of serveOptions()) {

@@ -14,10 +14,10 @@ import type { SeededRandom } from "./random.ts"
 import { stories, type Timeline } from "./timeline.ts"
 import type { Visit } from "./visit.ts"
 
-/** How many times slower interactions are from release 2.8 on, and the share of visits with an error. */
+/** From release 2.8 on: factor by which interactions are slower, and share of visits with an error. */
 export const afterRelease = { sluggish: 2.7, errors: 0.08 }
 const usualErrors = 0.05
-/** Share of uploads that succeed: usually, and in Safari after the rollout of chunked uploads. */
+/** Share of uploads that succeed, usually and in Safari after the rollout of chunked uploads. */
 const uploadSuccess = { usual: 0.965, safari: 0.06 }
 
 /** A person with an account. */

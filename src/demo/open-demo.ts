@@ -17,7 +17,7 @@ import { Timeline } from "./timeline.ts"
 
 /** Number of rows per write. Committing them blocks the server for a few ms. */
 const rowsPerWrite = 4_000
-/** The demo is ready once at most this many rows are unsealed. Queries read that many without waiting. */
+/** The demo is ready once at most this many rows are unsealed, because queries then do not wait for the sealer. */
 const maxUnsealed = 8_192
 /** Time between checks of the number of sealed rows, in ms. */
 const sealPoll = 50
@@ -70,7 +70,7 @@ export async function openDemo(
   return undefined
 }
 
-/** Stores the data. Returns false if the signal is aborted before the end. */
+/** Stores the data and waits until nearly all of it is sealed. Returns false if the signal is aborted before then. */
 async function load(
   { store: { batcher, db } }: OpenServer,
   { rows, profiles, links }: Dataset,

@@ -89,7 +89,7 @@ export const outgoingLinks: readonly (readonly [href: string, text: string])[] =
   ["https://tracking.parcel.example/", "Track your parcel"],
 ]
 
-/** Search terms, and how many products each one finds. */
+/** Search terms with their numbers of results. */
 export const searches = [
   { query: "desk lamp", results: 6, weight: 14 },
   { query: "mug", results: 4, weight: 11 },

@@ -58,7 +58,7 @@ const outcomes = {
 } as const
 type Outcome = keyof typeof outcomes
 
-/** Simulates visits to a shop for lamps and ceramics. */
+/** Simulates visits to a shop that sells lamps and ceramics. */
 export class Shop {
   readonly customers: Customer[] = []
   /** Visitors who will return, by the day of their return. */

@@ -10,7 +10,10 @@ const minDaysUntilFull = 30
 /** Maximum length of a forecast in days. The rate of the last week says little about the more distant future. */
 const maxForecastDays = 3_650
 
-/** With fewer events, most of the file is the 200 KB of an empty database, so bytes per event would be meaningless. */
+/**
+ * Minimum number of events for a forecast. With fewer events, most of the file is the 200 KB of an empty database, so
+ * the size per event would be meaningless.
+ */
 const minEventsForRate = 1_000
 
 /**

@@ -31,18 +31,19 @@ export interface RemovedSelection {
 
 /** The cluster, as the source of removed events. */
 export interface RemovedEvents {
-  /** Rejects if the cluster cannot be read now. `rids`: the websites of the export. */
+  /** Rejects if the cluster cannot currently be read. `rids`: the websites of the export. */
   check: (rids: readonly number[]) => Promise<void>
   /**
-   * Yields the selected events in ID order. Leaves out deleted events. Can include events that are still in the file.
-   * Throws an error if it cannot yield all events.
+   * Yields the selected events in ID order. Leaves out deleted events. May include events that are still in the file.
+   * Throws an error if it cannot yield all selected events.
    */
   read: (selection: RemovedSelection, signal: AbortSignal) => AsyncGenerator<StoredEvent[]>
 }
 
 /**
- * Loads the client of the cluster only when removed events are needed. `errorOf`: returns the error to throw instead of
- * `cause`. Its `rids` are the websites of the export, or undefined after the export has begun.
+ * Returns a source of removed events that loads the client of the cluster only when it is needed. `errorOf`: returns
+ * the error to throw instead of `cause`. Its `rids` are the websites of the export, or undefined after the export has
+ * begun.
  */
 export function loadedOnDemand(
   load: () => Promise<RemovedEvents>,
@@ -66,12 +67,12 @@ export function loadedOnDemand(
   }
 }
 
-/** Where an export reads events. */
+/** The sources from which an export reads events. */
 export interface ExportSource {
   db: Db
   /** Undefined if no cluster is configured. An export of removed events then fails. */
   cluster: RemovedEvents | undefined
-  /** Aborted when the client has disconnected. */
+  /** Aborted when the client disconnects. */
   signal: AbortSignal
 }
 

@@ -46,7 +46,7 @@ export interface Steps {
   onRead?: (events: number) => void
 }
 
-/** The content of a file. Besides events, ndjson has lines for websites, profiles and links. */
+/** The content of an export. Only ndjson files contain `lines`: websites, profiles and links. */
 interface Parts {
   lines: Iterable<{ kind: Exclude<keyof Counts, "events">; lines: string[] }>
   events: AsyncIterable<StoredEvent[]>

@@ -50,7 +50,7 @@ export interface RouteAccess {
   endpoint: string
 }
 
-/** Runs the handler of a route with the authorized caller. Errors become responses. */
+/** Authorizes the caller of a route and runs the route's handler. Errors become responses. */
 export function handleAuthenticated(
   deps: AuthDeps,
   context: RequestContext,
@@ -118,8 +118,8 @@ function renewLogin(
 }
 
 /**
- * Limits a share link by address, because it is as public as a website id. Records its use without waiting for the
- * write.
+ * Limits the requests with a share link by address, because the link is as public as a website id. Records that the
+ * link was used, without waiting for the write.
  */
 function limitShare(
   deps: AuthDeps,

@@ -1,4 +1,4 @@
-/** 10000-01-01 in Unix ms. ISO 8601 formats later years differently. */
+/** 10000-01-01 in Unix ms. From this year on, ISO 8601 uses a different format. */
 const latest = Date.UTC(10_000, 0, 1)
 const isoDate = /^\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/i
 /**

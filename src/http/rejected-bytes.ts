@@ -41,9 +41,9 @@ export interface RejectedBytesDeps {
 }
 
 /**
- * Leaky buckets that count rejected body bytes by sender, which is an address, or a valid key or login. A sender above
- * its limit is rejected before its body is read, because invalid bodies are the most expensive and rate limits by
- * credential do not apply to them.
+ * Leaky buckets that count rejected body bytes by sender: a valid key or login, or otherwise the address. If a sender
+ * exceeds its limit, its requests are rejected before their bodies are read, because invalid bodies are the most
+ * expensive, and rate limits by credential do not apply to them.
  */
 export class RejectedBytes {
   readonly #levels = new Map<string, Level>()

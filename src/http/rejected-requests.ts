@@ -3,8 +3,8 @@ import { createThrottle, type Log, type Throttle } from "../log.ts"
 import { type RejectionReason, rejections } from "../rejection-reasons.ts"
 
 /**
- * A rejected request to an ingestion route. The details are enough to find the mistake, but contain no values that were
- * sent.
+ * A rejected request to an ingestion route. The details should be enough to find the mistake, but they contain no sent
+ * values.
  */
 export interface RejectedRequest {
   /** Unix ms */

@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts"
 /** Seconds in Retry-After when the queue is full. */
 const retryAfter = 1
 
-/** Limits concurrent work. A few tasks run, a few more wait, and the rest are rejected. */
+/** Limits concurrent tasks: up to `running` tasks run, up to `waiting` tasks wait, and all others are rejected. */
 export class Semaphore {
   #running = 0
   readonly #waiting: (() => void)[] = []

@@ -115,7 +115,7 @@ export class Importer {
   }
 
   #incompleteEnd(): string | null {
-    // An export that failed at once, for example because the disk was full, leaves an empty file.
+    // An export that fails immediately, for example because the disk is full, leaves an empty file.
     if (this.#report.lines === 0) return "it is empty"
     return this.#hasHeader && !this.#hasEnd ? 'it has no "end" line, so its end is missing' : null
   }

@@ -68,14 +68,14 @@ type Page = Pick<PageAddress, "hostname" | "search">
 const noReferrer: Referrer = { url: "", host: "", type: "direct" }
 
 /**
- * Determines where the visitors of pages came from. Caches referrers, because all page views of a visit have the same
- * referrer, and so do many visits.
+ * Determines where the visitors of pages came from. Caches referrers, because a few of them account for most page
+ * views.
  */
 export class AcquisitionContexts {
   readonly #referrers = new LruCache<Referrer>(maxCached)
   /**
-   * Contexts without campaigns and click IDs, by referrer and host. The same key always returns the same object,
-   * because the store caches ids by object.
+   * Contexts without campaigns and click IDs, by referrer, host and domain. As long as a key is cached, it returns the
+   * same object, because the store caches ids by object.
    */
   readonly #contexts = new LruCache<AcquisitionContext>(maxCached)
   /** The last context without campaigns and click IDs, because the items of a request usually have the same context. */

@@ -37,8 +37,8 @@ export class ClientContexts {
   readonly #devices = new DeviceParser()
   readonly #languages = new LruCache<string>(maxCachedLanguages)
   /**
-   * Contexts by sender and fields of the item. The same key always returns the same object, because the store caches
-   * ids by object.
+   * Contexts by sender and fields of the item. As long as a key is cached, it returns the same object, because the
+   * store caches ids by object.
    */
   readonly #contexts = new LruCache<ClientContext>(maxCachedContexts)
   readonly #options: ClientContextOptions
@@ -98,7 +98,7 @@ export class ClientContexts {
   }
 }
 
-/** Returns the canonical form of a language. Apps also send the POSIX form, such as `de_DE`. */
+/** Returns the canonical form of a language, or ''. Accepts the POSIX form too, such as `de_DE`, which apps send. */
 function canonicalLanguage(text: string): string {
   try {
     return new Intl.Locale(text.replaceAll("_", "-")).baseName

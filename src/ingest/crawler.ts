@@ -1,7 +1,7 @@
 import { isbot } from "isbot"
 import { LruCache } from "./lru-cache.ts"
 
-/** HTTP tools that people use to send their own events. isbot classifies them as bots, but they are not crawlers. */
+/** HTTP tools with which people send their own events. isbot classifies them as bots, but they are not crawlers. */
 const httpTools =
   /^(?:curl|wget|httpie|xh|python-requests|python-urllib|python-httpx|aiohttp|httpx|postmanruntime|insomnia|bruno|paw|axios|got|node|node-fetch|undici|bun|deno|okhttp|go-http-client|java|apache-httpclient|guzzlehttp|php|ruby|faraday|rest-client|reqwest|ureq|hyper|dart|libwww-perl|powershell|databuddy)\b/i
 /** AI agents that fetch pages for a person. isbot does not detect all of them. */

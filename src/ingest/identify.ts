@@ -18,8 +18,8 @@ export function readIdentity(body: unknown): IdentifyInput {
 }
 
 /**
- * The fields of an identify request that the schema cannot check completely. The request comes from a client with a key
- * or from a page.
+ * The fields of an identify request that the schema cannot check completely, both in requests with a key and in those
+ * from a page.
  */
 interface Identity {
   profileId: string

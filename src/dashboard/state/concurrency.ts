@@ -1,4 +1,4 @@
-/** Runs at most `max` tasks at a time; the others wait in order. */
+/** Runs at most `max` tasks at a time. Other tasks wait, and start in order of arrival. */
 export class ConcurrencyLimit {
   #running = 0
   readonly #waiting: (() => void)[] = []

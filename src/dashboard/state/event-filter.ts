@@ -5,7 +5,7 @@ import { operators, positivePredicateOf, predicateOf } from "../../query/operato
 import type { KnownContext } from "../../store/contexts.ts"
 import type { Filter } from "./filters.ts"
 
-/** An event, as returned by the API, with its known context fields. */
+/** An event as returned by the API, with those context fields that are known. */
 export interface ApiEvent extends KnownContext {
   event_name: string
   namespace: string | null

@@ -35,7 +35,7 @@ export function useProfileNames(ids: readonly (string | null)[]): (id: string | 
   return (id) => (id === null ? undefined : names.get(keyOf(id)))
 }
 
-/** The first distinct IDs that fit in one request. */
+/** Returns the first distinct IDs that fit in one request. */
 function firstIds(ids: readonly (string | null)[]): string[] {
   let characters = 0
   return [...new Set(ids)]

@@ -84,8 +84,8 @@ export interface QueryProgress {
 }
 
 /**
- * The results to show for a query. `key`: identifies the query's request; '' if no query runs. `cached`: earlier
- * results of the same request.
+ * Returns the results to show for a query, and its progress. `key`: identifies the query's request; '' if no query
+ * runs. `cached`: earlier results of the same request.
  */
 export function progressOf(state: QueryProgress, key: string, cached: QueryResult[] | undefined) {
   if (key === "") return { results: undefined, isLoading: false, isStale: false, error: undefined }

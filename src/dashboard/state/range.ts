@@ -184,8 +184,8 @@ export function endOfDay(day: string): string {
 }
 
 /**
- * The next range, or the previous one if `by` is -1. It has the same length, or is a month if `range` is a month.
- * Undefined if it would start in the future.
+ * Returns the range after `range`, or the one before it if `by` is -1. The new range has the same length or, if `range`
+ * is a month, is a whole month. Returns undefined if the new range would start in the future.
  */
 export function shiftRange(
   range: Range,
@@ -204,7 +204,7 @@ export function shiftRange(
   return next.from > today ? undefined : next
 }
 
-/** Number of a chart's buckets that have started, and whether the last of them is incomplete. `now`: Unix ms. */
+/** Returns how many buckets of a chart have started, and whether the last of them is incomplete. `now`: Unix ms. */
 export function progressOf(dates: readonly string[], granularity: Granularity, today: string, now: number) {
   const hasStarted = (date: string) => (isHour(date) ? Date.parse(date) <= now : date <= today)
   const isOver = (date: string) =>
@@ -279,7 +279,7 @@ function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(to) - Date.parse(from)) / dayMs) + 1
 }
 
-/** The hour that is `hours` later, with the same UTC offset. */
+/** Returns the start of the hour that is `hours` after `hour`, with the same UTC offset. */
 function hourAfter(hour: string, hours: number): string {
   const offset = hour.slice(19)
   const local = Date.parse(`${hour.slice(0, 19)}Z`) + hours * hourMs

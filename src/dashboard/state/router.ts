@@ -199,7 +199,7 @@ function parseLocation({ pathname, searchParams }: URL): Location {
   }
 }
 
-/** Invalid percent-encoding is returned unchanged, because the URL might have been edited by hand. */
+/** Decodes a path segment. Leaves invalid percent-encoding unchanged, because the URL may have been edited by hand. */
 function decodePart(part: string): string {
   try {
     return decodeURIComponent(part)

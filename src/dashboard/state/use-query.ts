@@ -14,9 +14,9 @@ import { type Granularity, rangeBody } from "./range.ts"
 
 /** The result of a query, or the progress of loading it. */
 export interface QueryState {
-  /** Whether to show a skeleton, because there is no result yet. False if no query runs. */
+  /** True while there is no result yet, so that a skeleton should be shown. False if no query runs. */
   isLoading: boolean
-  /** Whether the rows belong to the previous query, while the current one runs. */
+  /** True if the rows are from the previous query, because the current one is still running. */
   isStale: boolean
   /** The error of the whole request. */
   error: unknown

@@ -116,8 +116,8 @@ export function TablePanel({ title, param, tabs, query, hasFixedHeight = false, 
 }
 
 /**
- * A table's page, and its sorting if it is not the default. Resets to the first page when the tab, range, filters or
- * sorting change.
+ * Returns the current page of a table, and its sorting unless that is the default. Resets to the first page when the
+ * tab, website, range, filters or sorting change.
  */
 function useTablePosition(tab: Tab) {
   const { view } = useApp()

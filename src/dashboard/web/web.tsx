@@ -215,13 +215,13 @@ function KeyMetrics({ query }: { query: QueryState }) {
 
 const ValueMovers = lazyPanel(async () => (await import("../components/layout/value-movers.tsx")).ValueMovers)
 
-/** The overview's chart that lists the events with the largest changes. */
+/** The name of the overview page's chart that lists the events with the largest changes. */
 const eventMovers: ChartName = "movers"
 
 /**
- * The values that explain the change in the selected number. A rate or a duration cannot be split into parts that add
- * up, so the change in visitors is explained instead. The query runs only on request (`movers` in the URL), because it
- * counts the visitors of every value of every field.
+ * Shows the values that explain the change in the selected number. A rate or a duration cannot be split into parts that
+ * add up, so the change in visitors is explained instead. The query runs only on request (`movers` in the URL), because
+ * it counts the visitors for every value of every field.
  */
 function Movers() {
   const { router, session, view, embed } = useApp()
