@@ -25,7 +25,7 @@ export interface Dataset {
   rows: EventRow[]
   profiles: Profile[]
   links: ProfileLink[]
-  /** Simulates a visit that starts at `at` (Unix ms) and can take minutes, and returns its rows. */
+  /** Simulates a visit that starts at `at` (Unix ms) and may last several minutes. Returns its rows. */
   liveVisit: (at: number) => EventRow[]
 }
 
@@ -36,8 +36,8 @@ export const rowBytes = 500
 const appSeed = 0x5f3759df
 
 /**
- * Simulates the two websites until `now` (Unix ms). The same seed generates the same rows on the same UTC day. A call
- * later on the same day adds rows at the end.
+ * Simulates the two websites until `now` (Unix ms). The same seed generates the same rows on the same UTC day. A later
+ * call on that day generates additional rows at the end.
  */
 export function createDataset(seed: number, now: number, rids: WebsiteRids): Dataset {
   const timeline = new Timeline(now)

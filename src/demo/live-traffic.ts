@@ -6,8 +6,8 @@ import { minuteMs } from "./timeline.ts"
 /** Time between commits, in ms. */
 const interval = 250
 /**
- * Number of events per second in the first minutes and later. The later rate is lower, because a demo that runs for
- * hours at the first rate would show a spike that begins when the demo starts.
+ * Number of events per second, in the first minutes and after that. The later rate is lower, because a demo that runs
+ * for hours at the first rate would show a spike that begins when the demo starts.
  */
 const eventsPerSecond = { first: 3, later: 0.4 }
 const firstMinutes = 10
@@ -16,7 +16,7 @@ const planned = 20_000
 
 /** Stores the events of new visits as they happen. */
 export class LiveTraffic {
-  /** Events in the future, in any order. */
+  /** Events that will be stored when their time has come, in any order. */
   #pending: EventRow[] = []
   #timer: Timer | undefined
   readonly #startedAt: number

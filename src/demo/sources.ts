@@ -47,7 +47,7 @@ export const shopSources: readonly Source[] = [
   source(2, 1.3, 0.3, site("chatgpt.com", "other")),
 ]
 
-/** Additional visitors brought by the sale. */
+/** Where the additional visitors during the sale come from. */
 export const campaignSources: readonly Source[] = [
   source(55, 2.3, 0.24, utm("newsletter", "email", "anniversary-sale")),
   source(35, 0.6, 0.5, {

@@ -16,6 +16,6 @@ export interface CheckResult {
     | "cluster"
     | "registry"
   message: string
-  /** What to do. Undefined if the check passed. */
+  /** What the operator should do. Undefined if nothing needs to be done. */
   hint?: string
 }

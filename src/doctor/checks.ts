@@ -7,7 +7,7 @@ import type { BackupFacts, DiagnosisSettings, Facts } from "./facts.ts"
 import { formatAge, formatNumber, formatTime, listPaths } from "./format.ts"
 import { checkCertificate, checkProxy } from "./reachability.ts"
 
-/** Tolerance in ms for times in the future. Clocks are corrected, and network file systems use their own clocks. */
+/** Tolerance in ms for times in the future: clocks may be corrected, and network file systems use their own clocks. */
 const clockSlack = 60_000
 /**
  * Maximum size of the -wal file in bytes. A checkpoint truncates the file to 64 MiB, so four times that size means that

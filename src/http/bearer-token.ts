@@ -19,7 +19,7 @@ export function requireToken(
   throw sent === undefined ? rejection : limitAuthFailures(deps, context, rejection)
 }
 
-/** Hashes to a fixed length, which the constant-time comparison requires. */
+/** Returns a hash of the text, because the constant-time comparison requires values of the same length. */
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest()
 }

@@ -23,7 +23,7 @@ export interface Caller extends Grant {
   pages?: PageLimit
 }
 
-/** Carries the token of a share link. It is a header instead of a cookie, so that only the link's page sends it. */
+/** Header with the token of a share link. The token is not in a cookie, so that only the link's page sends it. */
 export const shareHeader = "x-databuddy-share"
 
 export interface CallerDeps {

@@ -11,7 +11,7 @@ export function hasKey(headers: Headers): boolean {
 /** A valid key, or the reason why the key is invalid. Both are undefined if no key was sent. */
 type KeyResult = { key?: FoundKey; problem?: RejectionReason }
 
-/** Reads the key of a request from its headers. */
+/** Reads the key in the headers of a request, and checks whether it is valid. */
 export function readKey(headers: Headers, registry: Registry, now: number): KeyResult {
   const authorization = headers.get("authorization")
   const bearer = authorization === null ? {} : readBearer(authorization, registry, now)

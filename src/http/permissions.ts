@@ -75,7 +75,7 @@ export function sectionMissing(
   })
 }
 
-/** Throws `grant_too_wide` if the caller is limited to some websites, because it could not access a new one. */
+/** Throws `grant_too_wide` if the caller is limited to some websites, because it could not access a new website. */
 export function requireUnlimitedWebsites(caller: Caller): void {
   if (caller.websites === null) return
   throw new RequestError("grant_too_wide", {

@@ -54,7 +54,7 @@ export class RateLimiter {
   }
 
   /**
-   * Removes buckets that have not been used for a period. Such buckets are full, which is the same as having no bucket.
+   * Removes buckets that have not been used for a period. They are full again, so removing them makes no difference.
    * The map is ordered by last use.
    */
   #evictFull(now: number): void {

@@ -4,8 +4,8 @@ import type { ValueError } from "@sinclair/typebox/errors"
 import { type FieldError, RequestError } from "../errors.ts"
 
 /**
- * Checks values against a schema. The schema is compiled by the first check, because a process uses few of the schemas
- * that it loads.
+ * Checks values against a schema. The schema is compiled when it is first used, because a process uses only a few of
+ * the schemas that it loads.
  */
 export class SchemaCheck<Schema extends TSchema> {
   #compiled: TypeCheck<Schema> | undefined

@@ -25,7 +25,7 @@ const countries: ReadonlySet<string> = new Set(
   ).split(" "),
 )
 
-/** IPv4 networks that are in no country: private, shared, local, reserved, multicast and documentation networks. */
+/** IPv4 networks that belong to no country: private, shared, local, reserved, multicast and documentation networks. */
 const specialNetworks = [
   ...[
     "0.0.0.0/8",

@@ -83,7 +83,7 @@ export function* pageRows(
     anonymousId: common.anonymousId || null,
     hashVisitor: shouldHashVisitor(common.anonymizeVisitorIds ?? "auto", website),
     sessionId: common.sessionId || null,
-    // An item with a profile identifies its visitor, which the website can forbid. The event is stored in any case.
+    // A profile ID in an item identifies the visitor. If the website forbids that, the event is stored without the ID.
     profileId: website.pageIdentify ? common.profileId || null : null,
     path,
     viaKey: 0,

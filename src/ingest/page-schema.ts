@@ -180,7 +180,7 @@ export const acceptedVitals = ["FCP", "LCP", "CLS", "INP", "TTFB", "FPS"] as con
 
 /** Maximum value of a metric: an hour in ms. */
 const maxVital = 3_600_000
-/** Maximum of CLS, a ratio that is rarely above 1. */
+/** Maximum value of CLS, a ratio that is rarely above 1. */
 export const maxLayoutShift = 100
 
 export const vitalSchema = object({

@@ -13,6 +13,6 @@ export function csvText(columns: readonly string[], rows: readonly (readonly unk
 function plainValue(value: unknown): string | number | boolean | null {
   if (value === undefined || value === null) return null
   if (typeof value === "object") return JSON.stringify(value)
-  // The type assertion is safe because only these JSON types remain.
+  // The type assertion is safe because the value is from JSON, and its other types are handled above.
   return value as string | number | boolean
 }

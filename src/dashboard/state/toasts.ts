@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals"
 
-/** How long a message stays, in ms. This is long enough to read it twice. */
+/** How long a message is shown, in ms. This is long enough to read it twice. */
 const displayMs = 6_000
 
 export interface Toast {
