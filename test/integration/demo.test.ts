@@ -94,7 +94,7 @@ describe("the demo", () => {
     expect(first?.percentage).toBeGreaterThan(75)
   })
 
-  test("says which plan buys most after a trial, and that it has changed", async () => {
+  test("says which plan is bought most often after a trial, and that it has changed", async () => {
     const plans = await query<{
       "property.plan": string
       events: number
