@@ -2,7 +2,7 @@ import type { IdKind } from "../columns/batch.ts"
 import { acquisitionFields, clientFields } from "../store/contexts.ts"
 
 const withoutIds = <Name extends string>(names: readonly Name[]) =>
-  // Object.fromEntries does not preserve the types of the keys.
+  // The type assertion is needed because `Object.fromEntries` does not preserve the types of the keys.
   Object.fromEntries(names.map((name) => [name, undefined])) as Record<Name, undefined>
 
 /**
@@ -15,7 +15,7 @@ export const idKinds = {
   namespace: undefined,
   source: undefined,
   path: undefined,
-  /** The property `query_string`. */
+  /** Read from the property `query_string`. */
   query_string: undefined,
   profile_id: "profiles",
   anonymous_id: "visitors",
@@ -35,11 +35,14 @@ export const batchFields = ["event_name", "kind", "website_id"] as const satisfi
 export type BatchField = (typeof batchFields)[number]
 
 export function isBatchField(field: string): field is BatchField {
-  // The type of `includes` only accepts elements of the array.
+  // The type assertion is needed because `includes` only accepts elements of the array.
   return (batchFields as readonly string[]).includes(field)
 }
 
-/** Fields that identify visitors, sessions and profiles. Reports never use them as dimensions. */
+/**
+ * Fields that identify visitors, sessions and profiles. Queries can only group or filter by them with the scope
+ * `read:data`.
+ */
 export const idFields: readonly Field[] = fields.filter((field) => idKinds[field])
 
 /**

@@ -15,8 +15,8 @@ export function compareTexts(left: string | null, right: string | null): number 
 }
 
 /**
- * Matches decimal numbers as people write them. A string with leading zeros, plus signs or spaces is assumed to be an
- * ID, ZIP code or phone number.
+ * Matches decimal numbers as people write them. Does not match strings with leading zeros, plus signs or spaces, which
+ * are assumed to be IDs, ZIP codes or phone numbers.
  */
 const decimal = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/
 

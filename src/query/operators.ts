@@ -29,8 +29,8 @@ interface PositiveDefinition extends OperatorLabel {
   /** The label if the operand is false. Only set for operators with a boolean operand. */
   falseLabel?: string
   /**
-   * How matching IDs are found, given that columns hold dictionary IDs. `equality` looks the operand up in the
-   * dictionary, `text` tests the text of every ID, and `presence` needs no text.
+   * How to find matching values in columns that contain dictionary IDs instead of texts. `equality` looks the operand
+   * up in the dictionary, `text` tests the text of every ID, and `presence` needs no text.
    */
   lookup: "equality" | "text" | "presence"
   /** True if matching ignores case, so a matching string does not necessarily contain the operand itself. */
@@ -50,7 +50,7 @@ const isNumber = (compare: (value: number) => boolean): ValuePredicate => {
   }
 }
 
-// Lists show the operators in this order. CONTRIBUTING.md describes how to add an operator.
+// Lists of operators use this order. CONTRIBUTING.md describes how to add an operator.
 const definitions = {
   eq: {
     label: "is",

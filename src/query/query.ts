@@ -4,8 +4,8 @@ import type { Dimension, Property } from "./fields.ts"
 import type { Condition } from "./operators.ts"
 
 /**
- * Queries and their results. HTTP and the command line convert their own parameters to these types. Only the engine
- * knows whether a result comes from column blocks or from rows.
+ * Queries and their results. The HTTP routes and the command line convert their parameters to these types. Only the
+ * engine knows whether a result comes from column blocks or from rows.
  */
 
 /**
@@ -13,11 +13,11 @@ import type { Condition } from "./operators.ts"
  * values as text: a string unchanged, any other value as JSON. A negation (`ne`, `not_contains` …) matches whenever the
  * operator it negates does not match, including when the value is missing. All other operators require a value.
  * `exists` takes true or false. `property_key` tests the top-level keys of the properties and matches if at least one
- * key matches. Its negations match if no key matches the negated operator.
+ * key matches. A negation matches if no key matches the negated operator.
  */
 export interface Filter extends Condition {
   /**
-   * The last two fields only work with `eq`. `profile` selects the events of the profile with the ID `value`, as
+   * `profile` and `page` only work with `eq`. `profile` selects the events of the profile with the ID `value`, as
    * defined in src/store/identity-resolution.ts. `page` selects page views whose path matches `value`, in which each
    * `*` matches any text.
    */
@@ -40,7 +40,7 @@ export interface Scope {
   /** IANA time zone that defines hours, days, weeks and months. */
   zone: string
   filters: readonly Filter[]
-  /** Includes events from crawlers. */
+  /** True to include events from crawlers. */
   crawlers: boolean
   /**
    * Only includes events of these kinds. Must be in the order of `eventKinds`, because the list is part of cache keys.
@@ -107,14 +107,14 @@ export interface GroupsPage {
   /**
    * What to sort by: an index into `by` or `measures`. `change` and `weightedChange` sort by the change of a measure
    * since `previous`, computed by the functions `relativeChange` and `weightedChange`. Missing values come last in
-   * either direction. Ties are sorted by the measure in `previous` (for changes, by the difference) in the same
-   * direction, then by dimensions.
+   * either direction. Ties are sorted in the same direction by the measure in `previous` or, for changes, by the
+   * difference between the two periods. Remaining ties are sorted by dimensions, in ascending order.
    */
   order: { by: number } | { measure: number } | { change: number } | { weightedChange: number }
   descending: boolean
   /**
-   * Also includes the groups of this period. A group without events in one of the two periods has the values for no
-   * events in that period.
+   * Also includes the groups of this period. If a group has no events in one of the two periods, its values for that
+   * period are those of `emptyMeasures` and `emptyPropertyMeasures`.
    */
   previous?: Pick<Scope, "from" | "to"> | undefined
   offset: number
@@ -154,8 +154,8 @@ export interface GroupsResult {
   /** The number of groups on all pages, and the sum of their first measure. */
   totals?: { groups: number; sum: number }
   /**
-   * The values of each group in the previous period of the page, in the order of `groups`. Absent without such a
-   * period.
+   * The values of each group in the previous period of the page, in the order of `groups`. Absent if the page has no
+   * previous period.
    */
   previous?: Values[]
 }
@@ -248,7 +248,10 @@ export type ListedEvent = StoredEvent & { websiteId: string | null }
  */
 export type Unit = "anonymous_id" | "session_id" | "profile_id"
 
-/** An event, with filters in addition to those of the scope. Without a name and a page, any event matches. */
+/**
+ * Describes an event. Its filters apply in addition to those of the scope. If neither a name nor a page is set, events
+ * only have to match the filters.
+ */
 export interface Step {
   /** Name of a custom event. */
   name?: string | undefined
@@ -273,8 +276,9 @@ export function stepFilters({ name, page, filters }: Step): Filter[] {
 /**
  * Counts the units that complete the steps in order within `window` ms. Every event that matches the first step starts
  * an attempt, and the best attempt of a unit counts (like ClickHouse's windowFunnel in its default mode). Within an
- * attempt, an event counts as at most one step. Events in the same ms are processed in order of arrival, and the steps
- * of one event from last to first. Like windowFunnel, each step keeps only the latest attempt that reached it.
+ * attempt, an event counts as at most one step. Events in the same ms are processed in order of arrival. The steps that
+ * an event matches are processed from last to first. Like windowFunnel, each step keeps only the latest attempt that
+ * reached it.
  */
 export interface FunnelQuery {
   kind: "funnel"
@@ -284,8 +288,8 @@ export interface FunnelQuery {
   window: number
   unit: Unit
   /**
-   * A unit counts under the value at the first step of its best attempt. If several attempts got equally far, the first
-   * one is the best.
+   * Groups units by the value of this dimension at the first step of their best attempt. If several attempts reached
+   * the same furthest step, the one that reached it first is the best.
    */
   by?: Dimension | undefined
 }
@@ -303,7 +307,7 @@ export interface FunnelStep {
   units: number
   /**
    * Median ms since the previous step (nearest rank), over the best attempts that reached this step. Null for the first
-   * step, and if there are no units.
+   * step, and for a step that no unit reached.
    */
   median: number | null
 }
@@ -324,8 +328,8 @@ export interface RetentionQuery {
 export interface RetentionResult {
   buckets: Bucket[]
   /**
-   * One cohort per bucket. `returned[k]` is the number of units in the cohort with a return event k periods later. 0 is
-   * the period of the cohort itself.
+   * One cohort per bucket. `returned[k]` is the number of units in the cohort with a return event k periods later.
+   * `returned[0]` is for the cohort's own period.
    */
   cohorts: { size: number; returned: number[] }[]
 }
@@ -344,12 +348,13 @@ export interface PathsQuery {
 }
 
 export interface PathsResult {
-  /** Number of sessions with the event. Only its first occurrence in a session counts. */
+  /** Number of sessions with the event. Positions are relative to its first occurrence in a session. */
   sessions: number
   /**
-   * Sorted by position, then by count in descending order, then by name, then by page. The name null, which sorts
-   * first, counts sessions that start or end at the position. Such sessions are not counted at positions further away.
-   * `page` is the path of page views ("" if they have none), and null for other events.
+   * Sorted by position, then by count in descending order, then by name, then by page. An entry with the name null,
+   * which sorts before other names, counts the sessions that have no event at this position because they start after it
+   * or end before it. Such sessions are not counted at positions further away. `page` is the path of page views ("" if
+   * they have none), and null for other events.
    */
   positions: { position: number; name: string | null; page: string | null; count: number }[]
 }
@@ -376,7 +381,7 @@ export interface ReachResult {
  */
 export interface TrafficQuery {
   kind: "traffic"
-  /** The scope's kinds must be `trafficKinds`. With `by`, the kind `page_view` is enough. */
+  /** The scope's kinds must be `trafficKinds`. If `by` is set, the kind `page_view` is enough. */
   scope: Scope
   /**
    * Groups by fields of each view, or of the first or last view of its session. Cannot be combined with `granularity`.
@@ -405,12 +410,13 @@ export interface TrafficGroup {
   visitors: number
   sessions: number
   /**
-   * Number of sessions with a single view, shorter than 10 s, and without other events. Always 0 if the query has `by`.
+   * Number of sessions that have a single view and no other events, and that last less than 10 s. Always 0 if the query
+   * has `by`.
    */
   bounces: number
   /**
-   * Median number of seconds that the pages of a session were open, over the sessions where this is known. Null if
-   * there are none, and if the query has `by`.
+   * Median number of seconds that the pages of a session were open, over the sessions for which this is known. Null if
+   * there are no such sessions, or if the query has `by`.
    */
   medianDuration: number | null
 }
@@ -423,15 +429,15 @@ export interface TrafficResult {
 }
 
 /**
- * Identifies a number in a report, to list the units that were counted. The range and the websites of `query` must be
- * those of the list, and every event in its scope must be in the scope of the list.
+ * Identifies a number in a report, so that the units behind it can be listed. `query` must have the same range and
+ * websites as the list, and every event in the scope of `query` must be in the scope of the list.
  */
 export type ReportCount =
   | {
       query: FunnelQuery
       /**
-       * Index of a step. Selects the units that reached the step, or with `isDropOff`, those whose best attempt ended
-       * there.
+       * Index of a step. Selects the units that reached the step or, if `isDropOff` is true, the units whose best
+       * attempt ended there.
        */
       step: number
       isDropOff: boolean
@@ -452,7 +458,7 @@ export type ReportCount =
 export interface SessionsQuery {
   kind: "sessions"
   scope: Scope
-  /** Only lists the sessions that this report counts. The report's unit must be `session_id`. */
+  /** Only lists the sessions behind this number in a report. The report's unit must be `session_id`. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -480,7 +486,7 @@ export interface SessionsResult {
 export interface VisitorsQuery {
   kind: "visitors"
   scope: Scope
-  /** Only lists the visitors that this report counts, or the profiles if its unit is `profile_id`. */
+  /** Only lists the visitors behind this number in a report, or the profiles if the report's unit is `profile_id`. */
   of?: ReportCount | undefined
   limit: number
   offset: number
@@ -533,7 +539,7 @@ export type ResultOf<Q extends Query> = QueryResults[Q["kind"]]
 
 /** What a movers query covered. Part of the response. */
 export interface MoversSummary {
-  /** The measure of all events in the range and in the previous period. */
+  /** The value of the measure for all events in the range. `previous_total` is the value for the previous period. */
   total: number
   previous_total: number
   /** Fields whose values were all compared. */
@@ -546,7 +552,7 @@ export interface SkippedField {
   reason: "too_many_values" | "too_many_properties"
 }
 
-/** The events that another node has shipped to the cluster. */
+/** How far another node has shipped its events to the cluster. */
 export interface NodeWatermark {
   node: number
   watermark: number
@@ -561,9 +567,11 @@ export interface QueryStatistics {
    * store for each quarter of an hour. `blocks`: column blocks. `rows`: event rows. `clickhouse`: the cluster.
    */
   source: string
-  /** With the source `clickhouse`, events up to this ID come from the cluster, and later events come from rows. */
+  /**
+   * If the source includes `clickhouse`, events up to this ID come from the cluster, and later events come from rows.
+   */
   watermark?: number
-  /** With the source `clickhouse`, the other nodes whose events are included up to their watermarks. */
+  /** If the source includes `clickhouse`, the other nodes whose events are included up to their watermarks. */
   nodes?: readonly NodeWatermark[]
   /** Number of events in the blocks that were read. */
   blockEvents: number

@@ -5,14 +5,14 @@ import type { QueryOutcome } from "./execute.ts"
 // Messages between the main thread and the query thread. `Spec` describes the rows to render, and only the query API
 // knows its type.
 
-/** How much of a request's limits is left for its next query. */
+/** The part of a request's limits that is left for its next query. */
 export interface ResponseLimits {
   rows: number
   /** Columns times rows. */
   cells: number
   /** Bytes of JSON. */
   bytes: number
-  /** Number of queries that the request has after this one. */
+  /** Number of queries in the request after this one. */
   queries: number
 }
 
@@ -23,7 +23,8 @@ export type WorkerRequest<Spec> =
   | { type: "render"; id: number; caller: string; spec: Spec; limits: ResponseLimits }
   | { type: "cancel"; id: number }
   /**
-   * Tells the thread that this many bytes of rendered rows were sent or dropped, and no longer count as used memory.
+   * Tells the thread that this many bytes of rendered rows have been sent or dropped, so that they no longer count as
+   * used memory.
    */
   | { type: "release"; bytes: number }
   /**
@@ -51,7 +52,10 @@ export interface RenderedRows {
   statistics: Omit<QueryStatistics, "ms">[]
 }
 
-/** Why a query failed. The messages of `rejected` and `eventsRemoved` are for the caller. The others stay internal. */
+/**
+ * Why a query failed. Messages of the kinds `rejected` and `eventsRemoved` are sent to the caller. Other messages stay
+ * internal.
+ */
 export type QueryFailure = {
   kind: "rejected" | "eventsRemoved" | "outOfMemory" | "internal"
   message: string

@@ -8,7 +8,8 @@ const sliceMs = 15
  */
 const sealingShare = 1 / 2
 /**
- * Maximum sealing time that can be owed, in ms. Limits the effect of queries that ran while there was nothing to seal.
+ * Maximum sealing time that can accumulate, in ms. Without this limit, sealing could delay queries for minutes after a
+ * period in which there was nothing to seal.
  */
 const maxOwedMs = 10_000
 /**
@@ -30,7 +31,10 @@ export interface Job {
   id: number
   /** Callers get equal time, regardless of how many queries they have and how long the steps take. */
   caller: string
-  /** Called again after a preemption, because a query that gave up its memory for an older query restarts. */
+  /**
+   * Starts the query. Called again after a preemption, because a preempted query gives up its memory and must start
+   * over.
+   */
   start: (budget: MemoryBudget) => Generator<void, void>
   fail: (error: unknown) => void
 }
@@ -39,7 +43,7 @@ interface Task extends Job {
   /** Undefined before the first slice and after a preemption. */
   steps: Generator<void, void> | undefined
   budget: MemoryBudget
-  /** True if the query was preempted and needs a lot of memory, so that it does not fit beside another large query. */
+  /** True if the query was preempted and needs so much memory that only one such query runs at a time. */
   isLarge: boolean
   /** Bytes that must be free before the query restarts. 0 means that it can restart at any time. */
   bytesNeeded: number
@@ -65,18 +69,16 @@ export class TaskScheduler {
    * `#commonTime` minus `maxCreditMs`.
    */
   readonly #timeOfCaller = new Map<string, number>()
-  /**
-   * The maximum, over all slices so far, of the time that the caller of the query in the slice had already used, in ms.
-   */
+  /** The most time that a caller had already used when one of its queries got a slice, in ms. */
   #commonTime = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
   #current: Task | undefined
   #slice = 0
-  /** Sealing time due before the next query, in ms. */
+  /** Sealing time that has accumulated, in ms. Sealing takes precedence over queries if this is at least one slice. */
   #owedMs = 0
   #isUrgent = false
-  /** How long queries wait for the next sealing task after the current one, in ms. */
+  /** How long queries wait for the next sealing task after the current one has ended, in ms. */
   #storeWait = 0
   /** Queries wait for the next sealing task until this time, in ms on the clock `now`. */
   #heldUntil = Number.NEGATIVE_INFINITY
@@ -89,7 +91,7 @@ export class TaskScheduler {
       memoryPerQuery: number
       /** Returns the time of a monotonic clock in ms. */
       now: () => number
-      /** Cleans up after each slice. The time is charged to the caller of the query. */
+      /** Cleans up after each slice. The time that this takes is charged to the caller of the query. */
       afterSlice?: () => void
     },
   ) {
@@ -116,8 +118,8 @@ export class TaskScheduler {
 
   /**
    * Starts sealing. Only one sealing task can run at a time. `isUrgent`: queries wait until the task is done, because
-   * it makes them faster. `storeWait`: how many ms queries then wait for the next sealing task while the result of this
-   * one is stored.
+   * it makes them faster. `storeWait`: afterwards, while the result is stored, queries wait up to this many ms for the
+   * next sealing task.
    */
   startSealing(steps: Generator<void, void>, isUrgent = false, storeWait = 0): void {
     this.#sealing = steps
@@ -143,7 +145,7 @@ export class TaskScheduler {
     const startedAt = now()
     const slice = this.#runSlice()
     if (!slice) return false
-    // Called here because no variable refers to a query that has ended, so its memory can be collected.
+    // Called here because at this point, no variable refers to a query that has ended, so its memory can be collected.
     afterSlice?.()
     const ms = now() - startedAt
     if (slice.caller === undefined) {
@@ -178,7 +180,10 @@ export class TaskScheduler {
     return { caller }
   }
 
-  /** Returns the longest-waiting query of the caller that has used the least time. */
+  /**
+   * Returns the next query to run. Of the queries that do not have to wait for memory, this is the longest-waiting
+   * query of the caller that has used the least time.
+   */
   #next(): Task | undefined {
     const [oldest] = this.#tasks
     const oldestLarge = this.#tasks.find(({ isLarge }) => isLarge)
@@ -248,8 +253,8 @@ export class TaskScheduler {
   }
 
   /**
-   * Preempts the largest query that is younger than the current one and returns false. Returns true if the current
-   * query can exceed the limit. Throws if the current query must wait.
+   * Frees memory by preempting the largest query that is younger than the current one, and returns false. If no younger
+   * query holds memory, returns true if the current query can exceed the limit, and throws otherwise.
    */
   #reclaim(bytes: number): boolean {
     const current = this.#current
@@ -262,8 +267,8 @@ export class TaskScheduler {
       this.#preempt(largest)
       return false
     }
-    // The current query is the oldest, and no other query holds memory. Unsent responses hold the rest, and have their
-    // own limits.
+    // The current query is the oldest, and no other query holds memory. The rest is held by unsent responses, which
+    // have their own limits.
     if (age === 0) return true
     current.bytesNeeded = current.budget.reserved + bytes
     if (current.bytesNeeded > this.options.memoryPerQuery) throw new OutOfMemoryBudgetError()

@@ -1,8 +1,8 @@
-/** A session with one view is a bounce if its pages were open for less than this number of seconds. */
+/** A session with one view can only be a bounce if its page was open for less than this number of seconds. */
 export const bounceSeconds = 10
 /**
- * Maximum number of seconds that a page can be open. The page script's endpoints enforce the same limit, but imported
- * events can exceed it.
+ * If a page was open for longer than this number of seconds, only this number is counted. The page script's endpoints
+ * enforce the same limit, but imported events can exceed it.
  */
 export const maxPageSeconds = 86_400
 

@@ -7,16 +7,16 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import type { Selection } from "../structures/selection.ts"
 import { openedEntry, withLargeBlocks } from "./large-blocks.ts"
 
-/** Bytes of an array of IDs, without its elements. */
+/** Overhead of an array of IDs in bytes, not counting its elements. */
 const listBytes = 120
 /**
- * Number of most recent days whose sessions are compared with the sessions of all other days. The result for the
- * earlier days is cached separately, because the blocks of these days seldom change.
+ * Number of recent days whose sessions are compared with the sessions of all other days whenever a block changes. The
+ * result for the earlier days is cached separately, because their blocks seldom change.
  */
 const recentDays = 2
 /** Stored instead of a day number for a crossing session. */
 const several = 65_535
-/** Added to the number of a session's first day if the session also has events on the next day, and on no other day. */
+/** Added to the number of a session's first day if the session also has events on the next day, but on no other day. */
 const continued = 32_768
 /**
  * Sessions with an event within this many ms before the newest sealed event count as crossing, because most new events
@@ -39,8 +39,8 @@ interface Ids {
 interface SessionDays {
   /**
    * Indexed by session ID. If all events of the session are on one day, the number of that day, starting at 1. If they
-   * are on two consecutive days, the number of the first day plus `continued`. Otherwise `several`, or 0 if there are
-   * no events.
+   * are on two consecutive days, neither of which is recent, the number of the first day plus `continued`. Otherwise
+   * `several`, or 0 if there are no events.
    */
   dayOf: Uint16Array
   /** For each day: the IDs of the crossing sessions with events on the day. */
@@ -57,7 +57,7 @@ interface DayIds {
   continuing: Ids
 }
 
-/** A snapshot in which only the large blocks of the newest day count as sealed. */
+/** A snapshot in which the small blocks of the newest day count as unsealed events. */
 type CrossingSource = Pick<Snapshot, "cache" | "scope" | "span" | "dictionarySizes" | "days">
 
 const none: Ids = { ids: new Uint32Array(0), key: "" }
@@ -98,7 +98,7 @@ export class CrossingSessions {
       return undefined
     const { websites, crawlers, kinds } = scope
     const name = JSON.stringify({ websites, crawlers, kinds })
-    // The blocks of earlier days seldom change. With more than one block, a day can have a small one for good.
+    // Earlier days are left as they are: their blocks seldom change, and one of their blocks can stay small forever.
     const days = snapshot.days.map((day) => (day.day === span.newest ? withLargeBlocks(day) : day))
     const source = { cache, scope, span, dictionarySizes, days }
     const found = yield* crossingIds(source, name, budget)
@@ -107,7 +107,7 @@ export class CrossingSessions {
 
   /**
    * Returns the days of the snapshot, with the sealed events of crossing sessions added to the unsealed events. `keyOf`
-   * returns what else the cached counts of a day depend on.
+   * returns a key for everything else that the cached counts of a day depend on.
    */
   days(keyOf: (day: number) => string): Day[] {
     const hasSeveralWebsites = this.source.scope.websites.length > 1
@@ -167,7 +167,7 @@ export class CrossingSessions {
       return marked(batch.sessions(), marks)
     }
     return day.sealed().flatMap((entry) => {
-      // Blocks are opened only for their session IDs, which does not count as reading events.
+      // Only session IDs are read from these blocks, which does not count as reading their events.
       const block = entry.open()
       const batch = block && events.matching(block as SealedBlock, () => select(block))
       return batch ? openedEntry(entry, batch) : []
@@ -175,7 +175,7 @@ export class CrossingSessions {
   }
 }
 
-/** Selects the events whose IDs are marked. */
+/** Returns a selection of the events whose IDs are marked, or undefined if there are none. */
 function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
   const at: number[] = []
   for (let index = 0; index < ids.length; index++) if (marks[ids[index] as number] === 1) at.push(index)
@@ -183,8 +183,8 @@ function marked(ids: Uint32Array, marks: Uint8Array): Selection | undefined {
 }
 
 /**
- * Calls `add` with the number of each day of a session, unless the session is already listed as crossing on all of
- * them.
+ * Calls `add` with the number of each day of a session. Does nothing for a session that is stored as `several`, because
+ * it is already listed as crossing on all of its days.
  */
 function forEachDay(dayOf: number, add: (number: number) => void): void {
   if (dayOf === 0 || dayOf === several) return
@@ -300,8 +300,8 @@ function lastTimeOf(day: Day): number {
 }
 
 /**
- * Yields the session ID of each event in a day's blocks from `time` (Unix ms) on. IDs can repeat. 0 stands for a
- * missing ID.
+ * Yields the session ID of each event in a day's blocks that is not before `time` (Unix ms). IDs can repeat. 0 stands
+ * for a missing ID.
  */
 function* idsAfter(day: Day, time: number): Generator<number> {
   if ((day.day + 1) * dayMs <= time) return
@@ -343,7 +343,9 @@ function* idsOf(
   return list
 }
 
-/** Finds the days of each session in `lists`, which contains the session IDs of each day, starting with the first. */
+/**
+ * Finds the days of each session in `lists`, which contains the session IDs of each day, starting with the first day.
+ */
 function* olderDays(
   { cache, days }: CrossingSource,
   name: string,

@@ -8,11 +8,11 @@ import type { ReportSource } from "./step.ts"
 /** Number of IDs whose texts are looked up per step. A step takes about 20 ms. */
 const idsPerStep = 16_384
 /**
- * Maximum number of codes. More codes would not fit in memory, and below this limit, two codes can be combined into one
- * exact number.
+ * All codes are below this number, because more codes would not fit in memory. It is small enough that two codes can be
+ * combined into one exact number.
  */
 const maxCodes = 2 ** 26
-/** Bytes per value, in addition to its characters. */
+/** Overhead per value in bytes, not counting its characters. */
 const valueBytes = 120
 
 /** Maps the values of a dimension to codes that are the same in all batches. The code 0 stands for a missing value. */
@@ -89,7 +89,7 @@ export class DimensionCodes {
     return codes
   }
 
-  /** Looks up the texts of IDs. Until then, the values that are IDs are null. */
+  /** Looks up the texts of IDs. Before that, `texts` contains null for each ID. */
   *lookUp(): Generator<void, void> {
     const kind = kindOf[this.dimension]
     if (!kind) return
@@ -140,7 +140,7 @@ export class GroupCodes {
   readonly #parts: readonly DimensionCodes[]
   /** The first entry combines the first two parts. Each later entry combines the previous result with the next part. */
   readonly #pairs: readonly PairCodes[]
-  /** The last batch and its codes, because a report can request the same batch twice in a row. */
+  /** The last batch and its codes, because a report can request the codes of the same batch twice in a row. */
   #last: { batch: Batch; codes: Uint32Array } | undefined
 
   constructor(dimensions: readonly Dimension[], source: ReportSource, budget: MemoryBudget) {
@@ -159,7 +159,7 @@ export class GroupCodes {
     return codes
   }
 
-  /** Looks up the texts of IDs. Until then, the values that are IDs are null. */
+  /** Looks up the texts of IDs. Before that, `valuesOf` returns null for IDs. */
   *lookUp(): Generator<void, void> {
     for (const part of this.#parts) yield* part.lookUp()
   }

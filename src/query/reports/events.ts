@@ -11,7 +11,7 @@ import { indexAt, sizeOf } from "../structures/selection.ts"
 const spareRows = 500
 /** Pages with a `limit + offset` of up to this value are read from the newest rows, in one step of about 20 ms. */
 const maxNewestRows = 1_000
-/** Bytes of an event, in memory and in the response, without its properties. */
+/** Bytes of an event in memory and in the response, not counting its properties. */
 const eventBytes = 500
 /** Bytes per character of the properties. */
 const characterBytes = 4
@@ -40,8 +40,8 @@ export function* events(
   const reserve = ({ properties }: StoredEvent) =>
     budget.reserve(eventBytes + (properties?.length ?? 0) * characterBytes)
   if (!matcher.perEvent && needed <= maxNewestRows) {
-    // The name, kind, website and crawler flag of an event are stored in its row or in the row's type. The number of
-    // rows to read is limited, because events with a rare name are found faster in blocks.
+    // The name, kind, website and crawler flag of an event are stored in its row or its event type. The number of rows
+    // to read is limited, because events with a rare name are found faster in blocks.
     const matches = (row: RowHead) => {
       const { name, kind } = snapshot.typeOf(row)
       return (
@@ -67,7 +67,7 @@ export function* events(
       const selection = batch && matcher.select(batch)
       if (!batch || !selection) continue
       const times = batch.times()
-      // A batch contributes at most the whole page, and the events in the same ms as the last event on the page.
+      // A batch contributes at most `needed` events, plus the events in the same ms as the last of them.
       let taken = 0
       let last = -1
       for (let n = sizeOf(selection) - 1; n >= 0; n--) {
@@ -82,7 +82,7 @@ export function* events(
     }
     if (candidates.isComplete()) break
   }
-  // With a cursor, the page starts at a row ID instead of an offset.
+  // If there is a cursor, the page starts after a row ID instead of at an offset.
   const { moments, passed } = candidates.newest(after ? 0 : offset)
   const idKinds = scope.filters.flatMap(({ field }): IdKind[] =>
     field === "profile" ? ["profiles", "visitors"] : [kindOf[field] ?? []].flat(),
@@ -130,8 +130,8 @@ class CandidateTimes {
   }
 
   /**
-   * Returns the distinct websites and times on the page, starting with the time of the event at `offset`. `passed` is
-   * the number of later events, which are on earlier pages.
+   * Returns the distinct pairs of website and time on the page, starting with the time of the event at `offset`.
+   * `passed` is the number of later events, which are on earlier pages.
    */
   newest(offset: number): { moments: EventTime[]; passed: number } {
     const sorted = this.#all.sort((a, b) => b.ts - a.ts)

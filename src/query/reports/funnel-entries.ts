@@ -5,7 +5,7 @@ import type { Selection } from "../structures/selection.ts"
 // An entry of a funnel is an event that matches at least one step, stored as its unit, its time and a bit mask of the
 // steps that it matches. funnel.ts computes the funnel from the entries of each unit.
 
-/** Number of entries per chunk. A chunk takes 3 MB, or 4 MB with codes. */
+/** Number of entries per chunk. A chunk takes up 3 MB, or 4 MB if it has codes. */
 const chunkSize = 2 ** 18
 /** Exclusive upper bound of masks, which have one bit for each of up to ten steps. */
 export const maskRange = 1_024
@@ -47,7 +47,7 @@ export interface EntriesByUnit {
   ends: Uint32Array
   /** For each entry: the ms since the start of the range, multiplied by `maskRange`, plus the mask. */
   keys: Float64Array
-  /** For each entry: the code of its value of `by`. */
+  /** For each entry: the code of its value for the dimension `by`. */
   codes: Uint32Array | undefined
 }
 
@@ -128,7 +128,7 @@ export class FunnelEntries {
   }
 }
 
-// Each loop over all events is in its own function, because small functions are compiled sooner and better.
+// Each loop over all events is in its own function, because small functions are compiled sooner and optimized better.
 
 function addAll(
   chunk: Chunk,

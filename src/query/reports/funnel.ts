@@ -25,20 +25,21 @@ const entriesPerStep = 500_000
 /**
  * Computes how far units get through the steps, like ClickHouse's `windowFunnel` in its default mode.
  *
- * The entries of a unit are its events that match at least one step. They are processed in order of time, and within
- * the same ms in order of arrival. The steps of an entry are processed from last to first, so that an entry counts as
- * at most one step of an attempt. Each step keeps the latest attempt that reached it, with the times of its steps:
+ * The entries of a unit are its events that match at least one step. They are processed in chronological order, and in
+ * order of arrival within the same ms. The steps of an entry are processed from last to first, so that an entry counts
+ * as at most one step of an attempt. Each step keeps the latest attempt that reached it, including the time at which
+ * that attempt reached each step:
  *
  * - An entry that matches the first step starts an attempt. It replaces the attempt at step 1.
  * - An entry that matches a later step k continues the attempt at step k - 1, if that attempt started at most `window`
  *   ms ago. The attempt is copied to step k, where it replaces the previous one, and also stays at step k - 1.
  *
- * The best attempt of a unit is the first attempt that reached its furthest step.
+ * The best attempt of a unit is the first attempt that reached the unit's furthest step.
  *
- * Memory: 4 bytes per dictionary ID of the unit. Each entry takes 12 bytes while entries are collected and 8 bytes
- * while units are processed, 20 at the peak (28 with `by`). Each step after the first that a unit reached takes 12
- * bytes. Units whose result depends on the order of arrival are processed again in parts, which takes 100 bytes for
- * each of their entries.
+ * Memory: 4 bytes per dictionary ID of the unit. Each entry takes up 12 bytes while entries are collected, 8 bytes
+ * while units are processed, and 20 bytes at the peak (28 if there is a `by`). Each step that a unit reached takes up
+ * 12 bytes, except for the first step. Units whose result depends on the order of arrival are processed again, in
+ * several parts, which takes 100 bytes for each of their entries.
  */
 export function* funnel(
   query: FunnelQuery,
@@ -54,8 +55,8 @@ export function* funnel(
 }
 
 /**
- * Adds the units that reached a step, or those whose best attempt ended there. With `value`, only adds units under this
- * value of `by`.
+ * Calls `add` with each unit that reached a step or, if `isDropOff` is true, with each unit whose best attempt ended
+ * there. If `value` is set, only includes units with this value of `by`.
  */
 export function* addUnitsAtStep(
   input: FunnelInput,
@@ -146,7 +147,7 @@ interface AttemptFinderOptions {
   collector: Pick<AttemptCollector<unknown>, "add">
 }
 
-/** Processes the entries of one unit after another. */
+/** Finds the best attempt of each unit, one unit after another. */
 class AttemptFinder {
   /**
    * For each step, the latest attempt that reached the step: the times of the attempt's steps (`steps` numbers), and
@@ -189,7 +190,10 @@ class AttemptFinder {
     return unit < ends.length
   }
 
-  /** Processes the events of an ambiguous unit, in their exact order. Their labels are masks of steps. */
+  /**
+   * Processes the events of an ambiguous unit in their exact order. The label of an event is the mask of the steps that
+   * it matches.
+   */
   processOrdered({ unit, times, labels, codes }: OrderedEvents): void {
     const keys = Float64Array.from(times, (time, index) => time * maskRange + (labels[index] as number))
     this.#process(unit, keys, this.options.byUnit.codes && Uint32Array.from(codes), 0, keys.length)

@@ -2,17 +2,22 @@ import type { Batch } from "../../columns/batch.ts"
 import type { BlockRow } from "../../columns/block.ts"
 import type { Day, Entry } from "../../columns/snapshot.ts"
 
-/** A block with this many events is large. */
+/** A block with at least this many events is large. */
 const largeEvents = 65_536
-/** A smaller block is large if it has at least this share of the events in it and in all earlier blocks. */
+/**
+ * A smaller block is also large if it has at least this share of the events in all blocks up to and including itself.
+ */
 const largeShare = 1 / 8
-/** If the small blocks of a day have more than this share of the events of the large ones, all blocks count as large. */
+/**
+ * Maximum ratio of the events in small blocks to the events in large blocks, for one day and website. If it is
+ * exceeded, all of these blocks count as large.
+ */
 const maxSmallShare = 1 / 4
 
 /**
  * Returns the day with only its large blocks, and with the events of the small blocks after them among the unsealed
  * events. A day that receives events gets a small block every minute or more often. If the cached counts of the day
- * included it, each such block would cause the whole day to be counted again.
+ * included these blocks, each new block would cause the whole day to be counted again.
  */
 export function withLargeBlocks(day: Day): Day {
   const entries = day.sealed()
@@ -22,7 +27,7 @@ export function withLargeBlocks(day: Day): Day {
   let opened: Entry[] | undefined
   return {
     day: day.day,
-    // Unlike the state of the whole day, it stays the same when a small block is added.
+    // Unlike the state of the whole day, this state stays the same when a small block is added.
     state: `large ${[...new Set(large.map(({ slice }) => slice?.block.id))].sort().join()} `,
     exceedsMemory: day.exceedsMemory,
     sealed: () => large,
@@ -51,7 +56,8 @@ function smallBlocks(entries: readonly Entry[]): ReadonlySet<number> {
 }
 
 function smallBlocksOf(blocks: readonly BlockRow[]): readonly BlockRow[] {
-  // Blocks of a single name can overlap, so they have no order. Such blocks are from earlier versions.
+  // Blocks in which all events have the same name can overlap, so they have no order. Only earlier versions wrote such
+  // blocks.
   if (blocks.some(({ hasSingleName }) => hasSingleName)) return []
   const inOrder = blocks.toSorted((left, right) => left.afterId - right.afterId)
   let [events, eventsInLarge, large] = [0, 0, 0]

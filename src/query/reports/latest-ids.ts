@@ -27,7 +27,7 @@ interface Page {
   /** The unit to list. */
   unit: Unit
   scope: Scope
-  /** Only lists the units counted by a report on the same kind of unit. */
+  /** Only lists the units behind this number in a report. The report must count the same kind of unit. */
   of: ReportCount | undefined
   limit: number
   offset: number
@@ -39,8 +39,8 @@ interface Page {
  * each row on the page.
  *
  * To find the page, the scan starts with the newest day, and stops after the day on which it has found enough units.
- * Memory: 4 bytes and two bits per dictionary ID, 28 bytes per unit in those days, and the page. With a report, also
- * the memory of the report.
+ * Memory: 4 bytes and two bits per dictionary ID, 28 bytes per unit on the scanned days, and the page. If `of` is set,
+ * also the memory of the report.
  */
 export function* listByLatestEvent<Row>(
   { unit, scope, of, limit, offset }: Page,
@@ -134,7 +134,7 @@ class LatestEvents {
   readonly #texts: string[] = []
   readonly #codes = new Map<string, number>()
 
-  /** IDs that are not in `counted` are skipped. */
+  /** If `counted` is given, IDs that it does not contain are skipped. */
   constructor(
     dictionarySize: number,
     private readonly counted: IdSet | undefined,
@@ -198,7 +198,7 @@ class LatestEvents {
     const size = this.ids.length
     if (this.count + more <= size) return
     const larger = Math.max(size * 2, this.count + more)
-    // Each ID takes 20 bytes here, and 8 while the page is selected.
+    // Each ID takes up 20 bytes here, and another 8 while the page is selected.
     this.budget.reserve((larger - size) * 28)
     this.ids = copyInto(new Uint32Array(larger), this.ids)
     this.times = copyInto(new Float64Array(larger), this.times)
@@ -217,7 +217,10 @@ interface LatestInput {
   enough: number
 }
 
-/** Returns at least `enough` IDs, or all IDs if there are fewer. All other IDs only have earlier events. */
+/**
+ * Returns the latest events of at least `enough` IDs, or of all IDs if there are fewer. All other IDs only have events
+ * on earlier days.
+ */
 function* findLatest({
   units,
   counted,
@@ -312,7 +315,7 @@ export class LatestId {
     }
   }
 
-  /** Returns the texts of the IDs in order. Null for a row without an ID. */
+  /** Returns the text of each ID in order, or null for a row without an ID. */
   static *texts(
     source: ReportSource,
     kind: IdKind,

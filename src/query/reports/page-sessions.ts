@@ -43,7 +43,7 @@ class ViewTimes {
     return this.#days[slot] === 0
   }
 
-  /** Returns true if the time stored for the session is later. `day` comes from `dayOf`. */
+  /** Returns true if the time stored for the session is later than `ms` on `day`, which comes from `dayOf`. */
   isAfter(slot: number, day: number, ms: number): boolean {
     const storedDay = this.#days[slot] as number
     return storedDay > day || (storedDay === day && (this.#ms[slot] as number) > ms)
@@ -61,20 +61,20 @@ class ViewTimes {
 }
 
 /**
- * Number of successive session IDs that get slots together, as a power of two. IDs are assigned in the order of receipt,
- * so the sessions of a day share few pages.
+ * Number of successive session IDs that get slots together, as a power of two. IDs are assigned in the order of
+ * receipt, so the sessions of a day are on relatively few pages.
  */
 const pageBits = 6
 const pageMask = (1 << pageBits) - 1
 
 /**
- * Assigns a slot in the arrays of `PageSessions` to each session that is counted. If a count reads only a few new
- * events, arrays with an element for each of millions of session IDs would take most of the time.
+ * Assigns a slot in the arrays of `PageSessions` to each session that is counted. Otherwise, if only a few new events
+ * are counted, most of the time would be spent on creating arrays with an element for each of millions of session IDs.
  */
 export class SessionSlots {
   /**
-   * For each page of IDs: the slot of its first ID. 0 if the page has no slots: its IDs then share the first slots,
-   * which belong to no session.
+   * For each page of IDs: the slot of its first ID, or 0 if the page has no slots. In that case, its IDs share the
+   * first slots, which belong to no session.
    */
   readonly #pages: Uint32Array
   #size = 1 << pageBits
@@ -137,8 +137,8 @@ export class PageSessions {
   /** The code of each session's group. */
   readonly #codes: Uint32Array | undefined
   /**
-   * Seconds that the session's pages were open. Most clients report whole seconds, whose sums are exact up to half a
-   * year in a Float32Array.
+   * Seconds that the session's pages were open. Most clients report whole seconds. A Float32Array holds their sums
+   * exactly, up to half a year.
    */
   #seconds: Float32Array | Float64Array | undefined
   readonly #flags: Uint8Array
@@ -227,7 +227,7 @@ export class PageSessions {
     })
   }
 
-  /** Excludes sessions, before events are added. */
+  /** Excludes sessions. Must be called before events are added. */
   exclude(ids: Uint32Array): void {
     for (const id of ids) this.#flags[this.slots.of(id)] = isExcluded
   }

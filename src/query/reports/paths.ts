@@ -12,16 +12,16 @@ import { entriesOf, type ReportSource, stepMatcher, visitBatches } from "./step.
 const sessionsPerStep = 65_536
 
 /**
- * Finds the first matching event of each session, its anchor, and the neighbors of the anchor: the events before and
- * after it. If a session starts or ends before the furthest position, its start or end is counted once under the name
- * null, and positions further away are not counted. The label of an event is its name, and for a page view also its
- * path. The rank of an event is the index of its label.
+ * Finds the anchor of each session, which is its first matching event, and the neighbors of the anchor, which are the
+ * events before and after it. If a session starts or ends before the furthest position, its start or end is counted
+ * once under the name null, and positions further away are not counted. The label of an event is its name, and for a
+ * page view also its path. The rank of an event is the index of its label.
  *
  * The scan has two passes. The first pass finds the anchors and only reads batches that might contain one. The second
  * pass collects their neighbors. If a session has several events in the ms of its anchor or of a neighbor, only the
- * order of arrival can sort them, so such sessions are scanned again in parts. Memory: 4 bytes per dictionary ID of a
- * session, 29 bytes per session with an anchor plus 8 bytes per position, and 100 bytes per event of the sessions that
- * are scanned again.
+ * order of arrival can sort them, so these sessions are scanned again, a part of them at a time. Memory: 4 bytes per
+ * dictionary ID of a session, 29 bytes per session with an anchor plus 8 bytes per position, and 100 bytes per event of
+ * the sessions that are scanned again.
  */
 export function* paths(
   query: PathsQuery,
@@ -118,7 +118,7 @@ class Keys {
   readonly labels: EventLabel[] = []
   /** Index in `labels` of each name, for events that are not page views. */
   readonly #ranks = new Map<string, number>()
-  /** The page views of each name. */
+  /** The ranks of page views, by name. */
   readonly #pages = new Map<string, PageRanks>()
 
   constructor(
@@ -178,12 +178,12 @@ class Keys {
   }
 }
 
-/** Bytes per label, in addition to its text. */
+/** Overhead per label in bytes, not counting its path. */
 const labelBytes = 150
 
 /**
- * Collects the labels of all events in the scope. Throws OutOfMemoryBudgetError if times and labels need more than the
- * 53 bits of a number.
+ * Collects the labels of all events in the scope. Throws OutOfMemoryBudgetError if keys with these times and labels
+ * would need more than the 53 bits of a number.
  */
 function* keysOf(source: ReportSource, scopeMatcher: Matcher, budget: MemoryBudget): Generator<void, Keys> {
   const entries = [...entriesOf(source, scopeMatcher)]
@@ -479,7 +479,7 @@ function insertNearest(keys: Float64Array, first: number, limit: number, key: nu
  * operator takes ten times as long.
  */
 function remainder(key: number, divisor: number): number {
-  // The quotient can be rounded up to the next whole number.
+  // Rounding can increase the quotient to the next whole number, which makes the remainder negative.
   const rest = key - Math.floor(key / divisor) * divisor
   return rest < 0 ? rest + divisor : rest
 }

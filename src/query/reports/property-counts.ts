@@ -56,7 +56,7 @@ export class PropertyDictionaries {
     return this.#texts ?? this.base?.knownTexts
   }
 
-  /** Reduces the memory use of complete dictionaries. */
+  /** Reduces memory use once the dictionaries are complete. */
   shrink(): void {
     this.#numbers?.shrink()
     this.#texts?.shrink()
@@ -333,14 +333,14 @@ function addTo(kinds: Kinds, kind: Kind | undefined, length: number, count: numb
 export const datePattern = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/
 const urlPattern = /^https?:\/\/\S+$/i
 /**
- * The characters with which a text that has a `Kind` can start. Reading the first character of a text is much faster
- * than creating the whole string.
+ * The possible first characters of a text that has a `Kind`, as UTF-16 code units. Reading the first character of a
+ * text is much faster than creating the whole string.
  */
 const firstUnits = new Set(Array.from("-0123456789tfhH", (character) => character.charCodeAt(0)))
 
 function kindOf(dictionary: TextDictionary, code: number): Kind | undefined {
   const unit = dictionary.firstUnitOf(code)
-  // 0 stands for a wide text, which can be a URL, or for an empty text.
+  // 0 stands for an empty text, or for a wide text (see `TextDictionary`), which can be a URL.
   if (unit !== 0 && !firstUnits.has(unit)) return undefined
   const text = dictionary.textOf(code)
   if (numberOf(text) !== undefined) return "numeric"

@@ -9,8 +9,8 @@ import { type ReportSource, visitBatches } from "./step.ts"
 import { unitsOf } from "./units.ts"
 
 /**
- * Counts the distinct units with events in scope, for each bucket. A bucket takes 8 to 16 bytes for each of its units,
- * or one bit per dictionary ID.
+ * For each bucket, counts the distinct units with events in the scope. A bucket takes up 8 to 16 bytes for each of its
+ * units, or one bit per dictionary ID.
  */
 export function* reach(
   { scope, granularity, unit }: ReachQuery,

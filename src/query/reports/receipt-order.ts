@@ -10,7 +10,7 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 /** Minimum and maximum number of events to sort at once. */
 const minEvents = 10_000
 const maxEvents = 2_000_000
-/** Share of the available memory that the events to sort can take. */
+/** Share of the available memory that the events to sort can take up. */
 const memoryShare = 1 / 2
 /**
  * Number of units to sort per step, and number of moments whose row IDs are looked up per step. A step takes a few ms.
@@ -77,7 +77,10 @@ function keyOf(ts: number, id: SliceId): string {
   return `${ts} ${sliceKey(id)}`
 }
 
-/** Throws StaleBlockError if the event has been deleted since its block was opened. */
+/**
+ * Returns the row ID of an event. `found` is the result of `idsByBatch`. Throws StaleBlockError if the event has been
+ * deleted since its block was opened.
+ */
 function rowIdOf(
   reference: number,
   origin: Origin,
@@ -103,7 +106,7 @@ export function momentAt(batch: Batch, index: number): Moment {
   const times = batch.times()
   const time = times[index] as number
   const { website, name, kind, crawler, receipt, base } = batch
-  // A copy without the row IDs of other events, which would otherwise stay in memory.
+  // Copied without the row IDs of the other events, so that those do not stay in memory.
   const origin = { website, name, kind, crawler, receipt: { after: receipt.after, last: receipt.last } }
   return {
     website,
@@ -265,8 +268,8 @@ export class ReceiptOrder {
   }
 
   /**
-   * Finds runs of events in the same ms that come from several batches. `events` are the events of a unit in order of
-   * time.
+   * Yields each run of events in the same ms that come from several batches. `events` are the events of a unit in
+   * chronological order.
    */
   *#ties(events: Uint32Array): Generator<Uint32Array> {
     for (let first = 0, end = 0; first < events.length; first = end) {

@@ -18,13 +18,13 @@ import { type ReportSource, stepMatcher, visitBatches } from "./step.ts"
 import { type Units, unitsOf } from "./units.ts"
 
 /**
- * Counts the units with a return event, for each cohort, in the cohort's own period and in each later one. A cohort
- * consists of the units whose first start event is in the same period. A return event before the start event counts if
- * both are in the same period.
+ * For each cohort, counts the units that have a return event in the cohort's own period and in each later period. A
+ * cohort consists of the units whose first start event is in the same period. A return event before the start event
+ * counts if both are in the same period.
  *
- * Takes 4 bytes per dictionary ID of the unit, and two bits per ID for each open period, or one bit if the start event
- * and the return event are the same. A period is added up and closed as soon as the scan has passed its last day, so at
- * most the 3 periods that can overlap one UTC day are open.
+ * Takes up 4 bytes per dictionary ID of the unit, and two bits per ID for each open period, or one bit if the start
+ * event and the return event are the same. A period is added up and closed as soon as the scan has passed its last day,
+ * so at most the 3 periods that can overlap one UTC day are open.
  */
 export function* retention(
   query: RetentionQuery,

@@ -26,8 +26,8 @@ export function stepMatcher(step: Step, scope: Scope, source: Lookup): Matcher {
 }
 
 /**
- * Yields the entries of batches that might contain an event in scope that matches one of the steps (any event in scope
- * if there are no steps). Does not open the batches.
+ * Yields the entries of batches that might contain an event in the scope that matches one of the steps or, if there are
+ * no steps, any event in the scope. Does not open the batches.
  */
 export function* entriesOf(
   source: ReportSource,
@@ -41,7 +41,9 @@ export function* entriesOf(
   }
 }
 
-/** Calls `visit` with the events in scope in each batch that `entriesOf` finds. Yields after each batch. */
+/**
+ * Calls `visit` with each batch that `entriesOf` finds, and the batch's events in the scope. Yields after each batch.
+ */
 export function* visitBatches(
   source: ReportSource,
   scope: Matcher,

@@ -16,8 +16,8 @@ export const trafficGroupBytes = 200
 const tableSeconds = 4_096
 
 /**
- * The measures that `TrafficCounts` computes. They are cached together with the counts, so they must hold no more data
- * than necessary.
+ * The measures that `TrafficCounts` computes. This object is cached together with the counts, so it must hold no more
+ * data than necessary.
  */
 export interface TrafficMeasures extends MeasureContext {
   /**

@@ -22,7 +22,7 @@ import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
 /** Returns true for filters that select sessions by their first view. */
 export function isSessionFilter({ field }: Filter): boolean {
-  // The type of `includes` only accepts elements of the array.
+  // The type assertion is needed because `includes` only accepts elements of the array.
   return (contextFields as readonly string[]).includes(field)
 }
 
@@ -108,7 +108,10 @@ export class TrafficScan implements Aggregation<TrafficCounts, TimeRange> {
     return false
   }
 
-  /** Events are handled according to their kind, and a joined batch has no single kind. */
+  /**
+   * Batches must not be joined, because events are handled according to the kind of their batch, and a joined batch has
+   * no single kind.
+   */
   joins(): boolean {
     return false
   }

@@ -26,7 +26,8 @@ export function* traffic(
   const { by, scope } = query
   if (by?.view === "each" && !scope.filters.some(isSessionFilter))
     return yield* trafficOfViews(scope, by.fields, source, budget)
-  // Counting crossing sessions is not cached, so the whole result is cached too while there are no unsealed events.
+  // The counts of crossing sessions are not cached. Therefore, the whole result is cached if there are no unsealed
+  // events.
   if (source.days.some((day) => day.exceedsMemory || day.inRows().length > 0))
     return yield* computeTraffic(query, source, budget)
   const key = `traffic ${JSON.stringify(query)}`
@@ -51,7 +52,7 @@ function* trafficOfViews(
 ): Generator<void, TrafficResult> {
   const viewQuery: GroupsQuery = {
     kind: "groups",
-    // The kinds in the scope only determine the contents of the snapshot.
+    // The kinds in the scope only determine which events the snapshot contains, so page views need a filter.
     scope: { ...scope, filters: [...scope.filters, isView] },
     by,
     measures: ["events", "users", "sessions"],

@@ -35,7 +35,7 @@ export function* unitsOf(
 
 /**
  * Returns the texts of units by dictionary ID. `locators` contains the location of an event for each unit. An event of
- * a linked anonymous ID does not contain the ID of its profile, so that ID's text is taken from the links.
+ * a linked anonymous ID does not contain its profile ID, so the text of that profile ID is taken from the links.
  */
 export function* unitTexts(
   unit: Unit,

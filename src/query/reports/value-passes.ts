@@ -10,7 +10,7 @@ import { PropertyCounts, PropertyDictionaries } from "./property-counts.ts"
 
 type Described = Omit<PropertyValues, "name" | "key" | "events">
 
-/** Share of the available memory that the counts of one pass can take. The rest is for results. */
+/** Share of the available memory that the counts of one pass can take up. The rest is for results. */
 const passShare = 3 / 4
 /** Measured bytes of the counts for an event name, without values. */
 const countsBytes = 900
@@ -23,7 +23,7 @@ const hashEnd = 2 ** 32
 /**
  * Counts the values of a key for each event name, in as many passes as needed. Each pass counts the values whose hashes
  * are in one range. The results can be added, because the ranges are disjoint. If the values in a range do not fit into
- * memory, this range and all later ones become half as long.
+ * memory, the pass is repeated with a range of half the length, which is also used for later passes.
  */
 export function* valuesInPasses(
   key: string,

@@ -23,8 +23,9 @@ const countsBytes = 900
 /** Bytes of a string without its characters. */
 const textBytes = 24
 /**
- * If memory runs out, the largest key is left out and counted later in separate passes. A key that takes less than this
- * share of the memory is not left out, because leaving out thousands of small keys would take long and would not help.
+ * If memory runs out, the largest key is left out and counted later in separate passes. A key that takes up less than
+ * this share of the memory is not left out, because counting thousands of small keys in separate passes would take too
+ * long.
  */
 const minLargeShare = 1 / 64
 
@@ -102,7 +103,7 @@ class Properties implements Mergeable<Properties> {
   /** Number of events with each name. */
   readonly #events: Counter<string>
   readonly #keys = new Map<string, Key>()
-  /** Keys that take more than `minLargeShare` of the memory. */
+  /** Keys that take up more than `minLargeShare` of the memory. */
   readonly #large = new Set<Key>()
 
   constructor(
@@ -190,7 +191,10 @@ class Properties implements Mergeable<Properties> {
     return own ?? (this.base ? this.base.#findCounts(key, name) : undefined)
   }
 
-  /** Returns the entry of a key in this object. Unlike an entry in the base, it can be changed. */
+  /**
+   * Returns this object's own entry for a key. Creates the entry if necessary. Unlike an entry of the base, it can be
+   * changed.
+   */
   #keyOf(key: string): Key {
     let known = this.#keys.get(key)
     if (!known) {
@@ -223,7 +227,7 @@ class Properties implements Mergeable<Properties> {
 
   /**
    * Changes the counts of a key. If the change takes too much memory, leaves out the largest key, and also `key`, whose
-   * counts are incomplete. If even the largest key is smaller than `minLargeShare`, throws OutOfMemoryBudgetError.
+   * counts are now incomplete. If even the largest key is smaller than `minLargeShare`, throws OutOfMemoryBudgetError.
    */
   #change(key: string, change: () => void): void {
     try {

@@ -27,7 +27,10 @@ export class FilterCache {
   readonly #byBlock = new Map<number | string, CachedBlock>()
   #isDisabled = false
 
-  /** `grow` reserves more memory, or returns false if there is no room. After that, it is not called again. */
+  /**
+   * `grow` reserves more memory, or returns false if there is no room. Once it has returned false, it is not called
+   * again.
+   */
   constructor(private readonly grow: (bytes: number) => boolean) {}
 
   /** Returns the cached selection of a block, or caches and returns the result of `select`. */
@@ -131,7 +134,7 @@ class SparseColumns {
 
   #gather<C extends Codes>(all: C): C {
     const { indexes } = this
-    // `slice` preserves the element type, but TypeScript does not know that.
+    // The type assertion is needed because TypeScript does not know that `slice` preserves the element type.
     const gathered = all.slice(0, indexes.length) as C
     for (let n = 0; n < indexes.length; n++) gathered[n] = all[indexes[n] as number] as number
     return gathered
@@ -144,7 +147,7 @@ function bytesOf(column: Column | undefined): number {
   return column.values.reduce((sum: number, value) => sum + bytesOfValue(value), column.codes.byteLength)
 }
 
-/** A batch with only some events of a block. Columns that are not cached yet are read from the block. */
+/** A batch with only some of the events in a block. Columns that are not cached yet are read from the block. */
 class SparseBatch implements Batch {
   readonly website: number
   readonly count: number
@@ -163,7 +166,7 @@ class SparseBatch implements Batch {
     if (all.names) this.names = () => columns.column("names", () => all.names?.()) as Column
   }
 
-  // The next properties are getters, because reading them throws an error if the batch is joined.
+  // The following properties are getters, because reading them from a joined batch throws an error.
   get name(): string {
     return this.all.name
   }

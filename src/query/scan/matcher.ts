@@ -71,8 +71,8 @@ export interface IdTextTest extends TextTest {
 }
 
 /**
- * If a filter must be tested on the text of each ID, returns that test (for a negated filter, the test of the operator
- * that it negates). Otherwise, returns undefined.
+ * If a filter must be tested on the text of each ID, returns the test to use. For a negated filter, this is the test of
+ * the operator that it negates. Otherwise, returns undefined.
  */
 export function idTextTest(filter: Filter): IdTextTest | undefined {
   const kind = kindOf[filter.field]
@@ -97,11 +97,11 @@ export interface Narrowed {
 
 /** The properties of a batch that batch tests read. */
 type BatchHead = Pick<Batch, "name" | "kind" | "website">
-/** Decides for a whole batch at once whether its events can match. */
+/** Returns true if events of a batch can match, without testing each event. */
 type BatchTest = (batch: BatchHead) => boolean
 /**
- * Decides for each event, with one truth value per code, or for all events of the batch at once. If `only` is set, it
- * is the only code that matches.
+ * Returns which events of a batch match: a code for each event and a truth value for each code, or a single truth value
+ * for all events. If `only` is set, it is the only code that matches.
  */
 type EventTest = (batch: Batch) => { codes: Codes; matches: Uint8Array; only?: number | undefined } | boolean
 
@@ -284,7 +284,7 @@ export class Matcher {
       matches[0] = Number(missing)
       return (batch) => ({ codes: idsOf(batch), matches })
     }
-    // The IDs to include or exclude.
+    // The IDs to include or, if the filter is negated, to exclude.
     const textTest = idTextTest(filter)
     const ids = textTest
       ? this.lookup.foundIds(kind, textTest.key)
@@ -373,8 +373,8 @@ function presence(batch: Batch, keys: readonly string[]): Uint8Array {
 }
 
 /**
- * If more than one in `eventsPerMatch` events has a code, testing every event is faster than searching for the code.
- * This share is estimated after `minMatches` matches.
+ * If more than one in `eventsPerMatch` events has a given code, testing every event is faster than searching for the
+ * code. The share is first estimated after `minMatches` matches.
  */
 const eventsPerMatch = 24
 const minMatches = 16

@@ -2,7 +2,7 @@ import type { Selection } from "./selection.ts"
 
 // Operations on bitsets, which have one bit per dictionary ID. Words are signed, because unsigned 32-bit words are
 // slower in JavaScript. Each operation processes a whole array: small functions with one loop are compiled sooner and
-// better, and calling a function for each element would cost more than the work itself.
+// optimized better, and calling a function for each element would cost more than the work itself.
 
 /** One bit per dictionary ID, including ID 0 (a missing ID). */
 export type Bitset = Int32Array
@@ -11,7 +11,7 @@ export const bitsPerWord = 32
 /** Number of adjacent words that can be cleared in the time that it takes to clear one word at a random index. */
 const wordsPerReset = 8
 
-/** Bytes of a bitset for IDs up to `size`. */
+/** Returns the size of a bitset for IDs up to `size`, in bytes. */
 export function bitsetBytes(size: number): number {
   return ((size >>> 5) + 1) * 4
 }
@@ -188,7 +188,7 @@ export function labelUnlabeled(bits: Bitset, labels: Uint32Array, label: number)
   return labeled
 }
 
-/** Adds the number of IDs in the set with each label to `counts`. Includes ID 0. */
+/** For each label, adds the number of IDs in the set that have this label to `counts`. Includes ID 0. */
 export function countByLabel(bits: Bitset, labels: Uint32Array, counts: Uint32Array): void {
   for (let index = 0; index < bits.length; index++) {
     for (let left = bits[index] as number; left !== 0; left &= left - 1) {

@@ -22,7 +22,9 @@ import type { Selection } from "./selection.ts"
 export interface CodeDictionary<Self> {
   /** One more than the largest code. */
   readonly size: number
-  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if the codes are equal. */
+  /**
+   * Returns a mapping from codes of another dictionary to codes of this one, or undefined if their codes are the same.
+   */
   mappingOf(other: Self): Uint32Array | undefined
   /** Returns an array with a zero for each code. The caller must reset the elements that it changes. */
   scratch(): Uint32Array
@@ -30,7 +32,7 @@ export interface CodeDictionary<Self> {
 
 /** Measured bytes of an object without values. */
 const objectBytes = 300
-/** Bytes of a list, in addition to its codes. */
+/** Overhead of a list in bytes, not counting its codes. */
 const listBytes = 100
 /**
  * If at least this many codes are added at once, they get a list of their own. Fewer codes are appended to the growing
@@ -39,8 +41,8 @@ const listBytes = 100
 const minListLength = 64
 const initialLength = 4
 /**
- * If the dictionary has more than this many times as many values as were counted, the counted values are collected in a
- * Map. Otherwise, all codes of the dictionary are scanned.
+ * If the dictionary has more than this many values for each value that was counted, the counted values are collected in
+ * a Map. Otherwise, all codes of the dictionary are scanned.
  */
 export const sparseFactor = 4
 /**
@@ -63,9 +65,9 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   /** Number of codes in all lists. */
   #length = 0
   /**
-   * The array of counts, if there is one. Each count takes 4 bytes, because a database holds fewer than 2^32 events.
-   * After `shrink`, a count can take fewer bytes. Codes that stand for no value are counted too, but these counts are
-   * never read.
+   * The array of counts, if there is one. Each count takes up 4 bytes, which is enough because a database holds fewer
+   * than 2^32 events. After `shrink`, a count can take up fewer bytes. Codes that stand for no value are counted too,
+   * but their counts are never read.
    */
   #counts: Codes | undefined
 
@@ -126,8 +128,8 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   }
 
   /**
-   * Adds a list that never changes. Its memory is reserved as if the list were copied, because its owner can be evicted
-   * from the cache.
+   * Adds a list that never changes. Reserves memory as if the list were copied, because this object keeps the list
+   * alive even if its owner is evicted from the cache.
    */
   #share(list: Uint32Array): void {
     this.budget.reserve(listBytes + list.byteLength)
@@ -191,13 +193,14 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
 
   /** Frees the unused part of the growing list. */
   pack(): void {
-    // Copying the list takes longer than adding values took, so a list that is at least half full is left unchanged.
+    // Copying the list takes longer than adding its values did, so a list that is at least half full is left unchanged.
     if (this.#appended * 2 < this.#growing.length) this.#resize(this.#appended)
   }
 
   /**
-   * Reduces the memory use of complete counts. Lists become an array of counts if that is smaller, and each count in
-   * the array takes only as many bytes as the largest count needs. Adding values restores 4 bytes per count.
+   * Reduces memory use once counting is complete. Lists become an array of counts if that is smaller, and each count in
+   * the array takes up only as many bytes as the largest count needs. If values are added later, the array is converted
+   * back to 4 bytes per count.
    */
   shrink(): void {
     const { size } = this.dictionary
@@ -262,7 +265,7 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
 
   /**
    * Calls `visit` with each code that was added to the base, how often it was added, and its count in the base.
-   * Requires that the additions are in lists.
+   * Requires the additions to be in lists.
    */
   forEachAddition(visit: (code: number, added: number, before: number) => void): void {
     const added = new Map<number, number>()

@@ -4,10 +4,11 @@ import { firstCode } from "./number-dictionary.ts"
 /** Number of counts per piece. Counts stored in fewer than 4 bytes are converted to 4 bytes piece by piece. */
 const pieceLength = 8_192
 
-// Each loop over all values is a separate function: small functions are compiled sooner and better.
+// Each loop over all values is in a separate function, because small functions are compiled sooner and optimized
+// better.
 
 /**
- * Calls `visit` with consecutive pieces of the counts, in 4 bytes per count, and the code of the first count in the
+ * Calls `visit` with each piece of the counts, converted to 4 bytes per count, and the code of the first count in the
  * piece. All pieces share one buffer.
  */
 export function forEachPiece(counts: Codes, visit: (piece: Uint32Array, first: number) => void): void {

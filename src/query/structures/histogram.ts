@@ -3,7 +3,10 @@ import type { ValueCounts } from "./statistics.ts"
 
 /** Possible first digits of a bin width. */
 const mantissas = [1, 2, 5]
-/** Minimum width as a share of the largest number. A double could not distinguish bounds that are closer together. */
+/**
+ * Minimum width of a bin, as a share of the largest absolute value. Doubles could not distinguish bounds that are
+ * closer together.
+ */
 const minRelativeWidth = 2 ** -40
 
 /**
@@ -33,7 +36,7 @@ function minWidthOf(min: number, max: number, sorted: ValueCounts, maxBins: numb
   return Math.max(min === max && unit < 1 ? largest / maxBins : largest * minRelativeWidth, unit)
 }
 
-/** JSON cannot represent infinity. */
+/** Replaces infinity with the largest finite number, because JSON cannot represent infinity. */
 function clampToFinite(bound: number): number {
   return Math.min(Math.max(bound, -Number.MAX_VALUE), Number.MAX_VALUE)
 }

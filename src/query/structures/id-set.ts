@@ -16,7 +16,7 @@ import { type Selection, sizeOf } from "./selection.ts"
 const setBytes = 130
 const initialSlots = 8
 /**
- * Maximum share of the available memory that a bitset can take even if a hash table would be smaller. Each set thus
+ * Maximum share of the available memory that a bitset can take up even if a hash table would be smaller. Each set thus
  * leaves most of the available memory to later sets.
  */
 const spareShare = 1 / 64
@@ -29,7 +29,7 @@ export class IdSet {
   #added = 0
   #slots: Uint32Array | undefined = new Uint32Array(initialSlots)
   #bits: Bitset | undefined
-  /** The IDs as a plain list, if `pack` has replaced the hash table or bitset. */
+  /** The IDs as a plain list, if `pack` has replaced the hash table or bitset with it. */
   #list: Uint32Array | undefined
 
   constructor(
@@ -134,8 +134,9 @@ export class IdSet {
   }
 
   /**
-   * Prepares for up to `more` new IDs. A bitset is faster than a hash table, and takes as much memory as a table with
-   * range / 64 IDs. If there is memory to spare, a bitset is used from a sixteenth of that number of IDs on.
+   * Prepares for up to `more` new IDs. A bitset is faster than a hash table, and takes up as much memory as a table
+   * with range / 64 IDs. If there is memory to spare, a bitset is already used for more than a sixteenth of that number
+   * of IDs.
    */
   #expect(more: number): void {
     if (this.#bits || this.#list) return

@@ -9,7 +9,7 @@ export interface Memory {
  * Limits the memory of one query, in bytes. The budget only counts bytes. Callers must reserve memory before they
  * allocate it.
  *
- * What a child reserves is also reserved from its parent. Use a child for intermediate results, which are released
+ * What a child reserves is also reserved from its parent. Use a child for intermediate results that are released
  * together:
  *
  * ```ts
@@ -23,7 +23,7 @@ export interface Memory {
 export class MemoryBudget implements Memory {
   #reserved = 0
 
-  /** `parent` counts every reservation too. `reserve` throws if the parent has no room. */
+  /** Every reservation is also made in `parent`, so `reserve` throws if the parent has no room. */
   constructor(
     readonly limit: number,
     private readonly parent?: Memory,
@@ -38,7 +38,7 @@ export class MemoryBudget implements Memory {
     return this.parent ? Math.min(remaining, this.parent.available) : remaining
   }
 
-  /** Throws OutOfMemoryBudgetError if the limit is exceeded. */
+  /** Throws OutOfMemoryBudgetError if the limit would be exceeded. */
   reserve(bytes: number): void {
     if (bytes > 0 && this.#reserved + bytes > this.limit) throw new OutOfMemoryBudgetError()
     this.parent?.reserve(bytes)

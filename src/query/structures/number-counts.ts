@@ -46,8 +46,8 @@ export class NumberCounts extends CodeCounts<NumberDictionary> {
 }
 
 /**
- * Returns the code of the number with a rank. Starts from the smallest or the largest number, whichever is nearer to
- * the rank, because high percentiles are common.
+ * Returns the code of the number at `rank` (starting at 1). Starts from the smallest or the largest number, whichever
+ * is nearer to the rank, because high percentiles are common.
  */
 function codeOfRank(counts: Uint32Array, order: Uint32Array, rank: number, total: number): number {
   if (rank * 2 > total) {

@@ -8,8 +8,8 @@ import type { Selection } from "./selection.ts"
 const objectBytes = 400
 /**
  * Bytes per number: two copies of the number (one by code, one sorted), its code, the length of its text, and a count
- * in the scratch array. A number that was added individually takes more bytes until it is sorted. All memory is
- * reserved when numbers are added, because a dictionary in the cache no longer has a budget.
+ * in the scratch array. A number that was added individually takes up `pendingBytes` more until it is sorted. All
+ * memory is reserved when numbers are added, because a dictionary in the cache no longer has a budget.
  */
 const numberBytes = 25
 const pendingBytes = 60
@@ -39,7 +39,7 @@ const fewEventsFactor = 64
  */
 export const [noNumber, firstCode] = [1, 2] as const
 
-/** Assigns codes to distinct numbers. Counting by code takes a tenth of the time of counting by number. */
+/** Assigns codes to distinct numbers. Counting by code is ten times as fast as counting by number. */
 export class NumberDictionary {
   /** Numbers by code. */
   #numbers: Float64Array
@@ -52,9 +52,9 @@ export class NumberDictionary {
   /** Numbers that are not sorted yet, and their codes. */
   readonly #pending = new Map<number, number>()
   #scratch = new Uint32Array(0)
-  /** The length of each number's text, by code. 0: not computed yet. */
+  /** The length of each number's text, by code. 0 if it has not been computed yet. */
   #textLengths = new Uint8Array(0)
-  /** The number `left` in the last comparison. */
+  /** The code and the text of `left` in the last comparison. */
   #compared: { code: number; text: string } | undefined
   #mapping: { other: NumberDictionary; codes: Uint32Array } | undefined
   /** Maps the codes of columns. Keyed by the array of a column's values, which all slices of a block share. */
@@ -183,7 +183,7 @@ export class NumberDictionary {
       mapping.set(this.#codesOfAscending(numbers), 1)
       return true
     }
-    // Blocks that were written by earlier versions contain numbers in any order.
+    // In blocks written by earlier versions, numbers can be in any order.
     const sorted = numbers.slice().sort()
     const codes = this.#codesOfAscending(sorted)
     for (let index = 0; index < numbers.length; index++)
@@ -191,7 +191,9 @@ export class NumberDictionary {
     return true
   }
 
-  /** Returns a mapping from codes of another dictionary to codes of this one, or undefined if the codes are equal. */
+  /**
+   * Returns a mapping from codes of another dictionary to codes of this one, or undefined if their codes are the same.
+   */
   mappingOf(other: NumberDictionary): Uint32Array | undefined {
     if (this.hasCodesOf(other)) return undefined
     const known = this.#mapping
@@ -260,7 +262,7 @@ export class NumberDictionary {
     return this.#scratch
   }
 
-  /** Reduces the memory use of a complete dictionary. */
+  /** Reduces memory use once the dictionary is complete. */
   shrink(): void {
     this.trim()
     this.budget.reserve((this.#size - this.#numbers.length) * numberBytes)
@@ -316,8 +318,8 @@ export class NumberDictionaries {
   constructor(private readonly budget: MemoryBudget) {}
 
   /**
-   * Returns the dictionary of a property. If `base`, the dictionary of a cached aggregate, is given, the result has the
-   * codes of the base.
+   * Returns the dictionary of a property. If `base`, the dictionary of a cached aggregate, is given, the numbers of the
+   * base keep their codes.
    */
   of(property: string, base: NumberDictionary | undefined): NumberDictionary {
     const known = this.#byProperty.get(property)

@@ -55,8 +55,8 @@ export function timeRange(batch: Batch, from: number, to: number): Selection {
 }
 
 /**
- * Calls `visit` with each value of the selected events and its count. If few events are selected, calls `visit` once
- * per event with a count of 1.
+ * Calls `visit` with each value of the selected events and its count. If the selected events are few compared to the
+ * distinct values, calls `visit` once per event with a count of 1.
  */
 export function forEachValue(
   column: Column,
@@ -83,7 +83,10 @@ export function forEachValue(
   }
 }
 
-/** Calls `visit` with each value of the selected events, usually once. Marking a code is faster than counting it. */
+/**
+ * Calls `visit` with each value of the selected events, usually only once. Faster than `forEachValue`, because marking
+ * a code takes less time than counting it.
+ */
 export function forEachDistinctValue(
   column: Column,
   selection: Selection,
@@ -102,8 +105,8 @@ export function forEachDistinctValue(
 }
 
 /**
- * Calls `visit` with each combination of group and value that occurs in the selected events, and the number of these
- * events that have it. If values rarely repeat, calls `visit` once per event with a count of 1. `groups` contains the
+ * Calls `visit` with each combination of group and value that occurs in the selected events, and the number of events
+ * with this combination. If values rarely repeat, calls `visit` once per event with a count of 1. `groups` contains the
  * group of each selected event.
  */
 export function forEachGroupValue(
@@ -137,8 +140,8 @@ export function forEachGroupValue(
 }
 
 /**
- * Returns a column with only the events that have a value, and the selected events among them, as a selection in that
- * column.
+ * Returns a column with only the events that have a value, and a selection of that column with the events that were
+ * selected.
  */
 export function presentOnly(
   { values, numbers }: Column,

@@ -31,16 +31,16 @@ export function relativeChange(value: number, previous: number): number {
 }
 
 /**
- * Returns the change weighted by size: the difference divided by the standard deviation of independent events, which is
- * the square root of their number. A change from 10,000 to 10,100 weighs less than a change from 100 to 200, and a
- * change from 1 to 2 weighs less than both.
+ * Returns the change weighted by size: the difference divided by its standard deviation, which is the square root of
+ * the number of events if all events are independent. A change from 10,000 to 10,100 weighs less than a change from 100
+ * to 200, and a change from 1 to 2 weighs less than both.
  */
 export function weightedChange(value: number, previous: number): number {
   const size = Math.abs(value) + Math.abs(previous)
   return size === 0 ? 0 : (value - previous) / Math.sqrt(size)
 }
 
-/** Sorts by value in ascending order. */
+/** Returns the counts sorted by value in ascending order. */
 export function sortByValue(counts: ValueCounts): ValueCounts {
   return [...counts].sort(([a], [b]) => a - b)
 }

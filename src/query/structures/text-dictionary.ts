@@ -8,7 +8,9 @@ import type { Selection } from "./selection.ts"
 
 /** Measured bytes of a dictionary without texts. */
 const objectBytes = 500
-/** Bytes of a text in addition to its characters: where it ends, its hash, and a count in the scratch array. */
+/**
+ * Overhead of a text in bytes, not counting its characters: where it ends, its hash, and a count in the scratch array.
+ */
 const textBytes = 12
 /** Bytes of a slot in the hash table, and the maximum share of slots in use. */
 const slotBytes = 4
@@ -18,17 +20,17 @@ const [minTexts, minSlots, minBytes] = [4, 8, 64] as const
 const growth = 1.5
 
 /**
- * Assigns codes to distinct strings, which are called texts here. There is no object per text: in a Map, a text would
- * take five times as much memory. If there is a `base`, texts in the base keep their codes, and only other texts are
- * stored. The base must not change afterwards.
+ * Assigns codes to distinct strings, which are called texts here. There is no object per text, because in a Map, a text
+ * would take up five times as much memory. If there is a `base`, texts in the base keep their codes, and only other
+ * texts are stored. The base must not change afterwards.
  */
 export class TextDictionary implements CodeDictionary<TextDictionary> {
   /** The code of the first text that is not in the base. */
   readonly #first: number
   #count = 0
   /**
-   * The UTF-16 code units of all texts. A text is wide if any of its units is above 255. A wide text takes two bytes
-   * per unit, and any other text takes one.
+   * The UTF-16 code units of all texts. A text is wide if any of its units is above 255. A wide text takes up two bytes
+   * per unit, and any other text takes up one.
    */
   #bytes = new Uint8Array(0)
   /**
@@ -140,7 +142,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return start
   }
 
-  /** Adds the text whose characters were written to `#bytes`. */
+  /** Adds a text whose characters have already been written to `#bytes`. */
   #add(hash: number, end: number): number {
     const position = this.#count++
     this.#ends[position] = end
@@ -277,8 +279,9 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
   }
 
   /**
-   * Returns the dictionary that stores a text: this one or one of its bases. The methods above call this instead of a
-   * function that returns an object, because they run several times for each distinct value.
+   * Returns the dictionary that stores a text: this one or one of its bases. Does not also return the text's position
+   * in an object, because creating an object would slow down the methods above, which run several times for each
+   * distinct value.
    */
   #levelOf(code: number): TextDictionary {
     let level: TextDictionary = this
@@ -295,7 +298,7 @@ export class TextDictionary implements CodeDictionary<TextDictionary> {
     return this.#scratch
   }
 
-  /** Reduces the memory use of a complete dictionary. */
+  /** Reduces memory use once the dictionary is complete. */
   shrink(): void {
     const end = this.#startOf(this.#count)
     this.budget.reserve(end - this.#bytes.length + (this.#count - this.#ends.length) * textBytes)
@@ -324,7 +327,8 @@ export interface TextCodes {
 
 /**
  * Returns a 32-bit hash of a string, similar to MurmurHash3. The lowest bit is 1 if the string has a UTF-16 code unit
- * above 255. `seed` is a secret number, so that senders cannot slow down lookups with strings that have the same hash.
+ * above 255. `seed` is a secret number, so that clients cannot slow down lookups by sending strings that have the same
+ * hash.
  */
 export function hashOf(text: string, seed: number): number {
   let hash = seed

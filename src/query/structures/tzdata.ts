@@ -2,8 +2,8 @@ import packed from "moment-timezone/data/packed/latest.json" with { type: "json"
 
 // The IANA time zone database in the format of moment-timezone, with one string per zone:
 // name|abbreviations|offsets|offset index of each period|length of each period except the last|population. A period is
-// a span of time with one offset. The first period is measured from 1970. Offsets are in minutes behind UTC, lengths
-// are in minutes, and all numbers are in base 60.
+// a span of time with one offset. The length of the first period is measured from the start of 1970. Offsets are in
+// minutes behind UTC, lengths are in minutes, and all numbers are in base 60.
 
 /** Version of the rules, such as 2026f. Bun's own rules come from its ICU library and can be older. */
 export const rulesVersion: string = packed.version
@@ -28,7 +28,9 @@ const links: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** Returns the rules of a zone, given an IANA name or an offset such as +05:30. Undefined if there is no such zone. */
+/**
+ * Returns the rules of a zone, given an IANA name or an offset such as +05:30, or undefined if there is no such zone.
+ */
 export function rulesOf(name: string): ZoneRules | undefined {
   const fixed = fixedOffset(name)
   if (fixed !== undefined) return { starts: Float64Array.of(-Infinity), offsets: Float64Array.of(fixed) }
@@ -52,7 +54,7 @@ const spellings: ReadonlyMap<string, string> = new Map(
 )
 /**
  * Maps the old names of zones that IANA renamed to their new names, because Chrome still reports the old ones. Other
- * aliases are left out because they are separate cities, such as Europe/Oslo.
+ * aliases are left out because they name different cities, such as Europe/Oslo.
  */
 const renamed: ReadonlyMap<string, string> = new Map([
   ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],
@@ -67,7 +69,7 @@ const renamed: ReadonlyMap<string, string> = new Map([
   ["Pacific/Truk", "Pacific/Chuuk"],
 ])
 
-/** Returns the current IANA name of a zone. Undefined for an unknown name or an offset. */
+/** Returns the current IANA name of a zone, or undefined for an unknown name or an offset. */
 export function zoneName(name: string): string | undefined {
   const spelled = spellings.get(name.toLowerCase())
   return spelled === undefined ? undefined : (renamed.get(spelled) ?? spelled)
@@ -109,7 +111,7 @@ function unpack(text: string): ZoneRules {
   return { starts: Float64Array.from(starts), offsets: Float64Array.from(offsets) }
 }
 
-/** Converts minutes to ms. Rounds to seconds, because the data has few digits after the point. */
+/** Converts minutes to ms. Rounds to seconds, because the data is not more precise. */
 function milliseconds(minutes: number): number {
   return Math.round(minutes * 60) * 1_000
 }
