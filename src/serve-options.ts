@@ -46,40 +46,40 @@ export interface ServeOptions extends DatabaseOptions {
   queueBytes: number
   lockWait: number
   minFree: number
-  /** In ms. Undefined: forever. */
+  /** In ms. If undefined, events are kept forever. */
   retain?: number
-  /** Undefined: no scheduled backups. */
+  /** If undefined, there are no scheduled backups. */
   backupDir?: string
   /** In ms. */
   backupEvery: number
   backupKeep: number
-  /** An s3:// URL. Undefined: no off-site backups. */
+  /** An s3:// URL. If undefined, there are no off-site backups. */
   backupTo?: string
-  /** URL of the S3 server. Undefined: Amazon S3. */
+  /** URL of the S3 server. If undefined, backups are uploaded to Amazon S3. */
   backupEndpoint?: string
-  /** Undefined: use AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
+  /** If undefined, the server uses AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. */
   backupCredentials?: string
-  /** Undefined: off-site backups are not encrypted. */
+  /** If undefined, off-site backups are not encrypted. */
   backupKey?: string
-  /** URL to request after each backup. Undefined: none. */
+  /** URL to request after each backup, or undefined if there is none. */
   backupPing?: string
-  /** URL of the cluster. Undefined: events are not shipped. */
+  /** URL of the cluster. If undefined, events are not shipped. */
   clickhouse?: string
-  /** Undefined: use DATABUDDY_CLICKHOUSE_PASSWORD. */
+  /** If undefined, the server uses DATABUDDY_CLICKHOUSE_PASSWORD. */
   clickhousePasswordFile?: string
-  /** In seconds. 0: no query is sent to the cluster. */
+  /** In seconds. If 0, no query is sent to the cluster. */
   clickhouseQueryTime: number
   /** In bytes. */
   clickhouseQueryMemory: number
-  /** In ms. Undefined: events stay in the file. */
+  /** In ms. If undefined, events stay in the file. */
   keepLocal?: number
-  /** URL of another server, including its --base-path, or `none`. Undefined: see `followRegistry`. */
+  /** URL of another server, including its --base-path, or `none`. If undefined, see `followRegistry`. */
   registry?: string
-  /** Undefined: use DATABUDDY_REGISTRY_SECRET. */
+  /** If undefined, the server uses DATABUDDY_REGISTRY_SECRET. */
   registrySecretFile?: string
-  /** Undefined: no other server ships to the same database of the cluster. */
+  /** If undefined, no other server ships events to the same database of the cluster. */
   node?: number
-  /** In bytes. Undefined: `standardQueryMemory` in server/memory-plan.ts. */
+  /** In bytes. If undefined, `standardQueryMemory` in server/memory-plan.ts determines the value. */
   queryMemory?: number
   rateLimit: number
   rateLimitEvents: number
@@ -87,20 +87,20 @@ export interface ServeOptions extends DatabaseOptions {
   /** In ms. */
   shutdownDelay: number
   trustProxy: TrustedNetworks
-  /** Name of a header. Undefined: none. */
+  /** Name of a header, or undefined if there is none. */
   countryHeader?: string
-  /** Path of an mmdb file. Undefined: the built-in country table. */
+  /** Path of an mmdb file. If undefined, the server uses the built-in country table. */
   geoDb?: string
-  /** A path such as /stats. Empty: none. */
+  /** A path such as /stats, or empty if there is none. */
   basePath: string
-  /** A path such as /e. Empty: none. */
+  /** A path such as /e, or empty if there is none. */
   ingestPath: string
   scriptName: string
   tlsCert?: string
   tlsKey?: string
-  /** Undefined: no certificate is requested. */
+  /** If undefined, no certificate is requested. */
   acme?: string[]
-  /** Undefined: the folder `acme` beside the database. */
+  /** If undefined, the server uses the folder `acme` beside the database. */
   acmeDir?: string
   acmeEmail?: string
   acmeDirectory: string
@@ -156,7 +156,10 @@ export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   return { setup: true, ...values } as Omit<ServeOptions, "db">
 }
 
-/** Every flag can also be set with an environment variable: DATABUDDY_MAX_BODY sets `--max-body`. */
+/**
+ * Returns all flags of `serve`. Each can also be set with an environment variable, such as DATABUDDY_MAX_BODY for
+ * `--max-body`.
+ */
 export function serveOptions(): Option[] {
   return [
     option(
@@ -269,7 +272,7 @@ export function serveOptions(): Option[] {
     ),
     option(
       "--node <number>",
-      "number of this server among the servers that share one ClickHouse database; 0 is the server with the existing file; run `databuddy clickhouse migrate --shared` first",
+      "unique number of this server among those that share one ClickHouse database; use 0 for the server that already shipped events; run `databuddy clickhouse migrate --shared` first",
       undefined,
       integer(0, maxNode),
     ),

@@ -7,13 +7,15 @@ import type { Store } from "../store/store.ts"
 import { listWebsites } from "../store/websites.ts"
 import { registrySchema } from "./schema.ts"
 
-/** Time between two requests to the first node, in ms. A revoked key can work on the other nodes for this long. */
+/**
+ * Time between two requests to the first node, in ms. A revoked key can keep working on the other nodes for this long.
+ */
 export const registryPollInterval = 5_000
 /** Time within which the first node must respond, in ms. */
 const timeout = 10_000
 /** Minimum time between two updates of the stored `copiedAt` while the registry does not change, in ms. */
 const confirmInterval = 60_000
-/** Maximum number of bytes in a response. A website, a key or a user takes less than 1 KB. */
+/** Maximum number of bytes in a response. A website, a key or a user takes up less than 1 KB. */
 const maxAnswer = 67_108_864
 /** Maximum number of bytes that are read from an error response. */
 const maxError = 1_024
@@ -24,7 +26,7 @@ export interface RegistryLogin {
   secret: string
 }
 
-/** The state of the copy of another server's registry. */
+/** The state of this server's copy of another server's registry. */
 export interface RegistryState {
   url: string
   /** When the copy was last known to be up to date, in Unix ms. 0 if there is no copy yet. */
@@ -33,7 +35,7 @@ export interface RegistryState {
   failures: number
   /** Why the last attempt failed. Undefined if it succeeded. */
   failure: string | undefined
-  /** True if the last response was not accepted (see `storeRegistry`). Someone must then resolve the problem. */
+  /** True if the last response was not accepted (see `storeRegistry`). The operator must then resolve the problem. */
   isRejected: boolean
 }
 
@@ -144,7 +146,7 @@ export class RegistryFollower {
   #succeed(): void {
     const { state } = this
     state.copiedAt = this.environment.now()
-    if (state.failure !== undefined) this.log("info", "the registry is copied again", { url: state.url })
+    if (state.failure !== undefined) this.log("info", "the registry can be copied again", { url: state.url })
     state.failure = undefined
     state.isRejected = false
   }
@@ -159,7 +161,7 @@ export class RegistryFollower {
     state.isRejected = isRejected
     if (!isNew) return
     const level = isRejected ? "error" : "warn"
-    this.log(level, "the registry is not copied: the last copy stays in use", {
+    this.log(level, "the registry cannot be copied: the last copy stays in use", {
       url: state.url,
       error: failure,
     })

@@ -190,7 +190,7 @@ test("while the first node is down, the second one accepts events, and says how 
   await follower.poll()
   expect(await track(second)).toBe(200)
   expect(follower.state).toMatchObject({ failures: 2, failure: expect.any(String) })
-  expect(second.logged.filter((line) => line.startsWith("the registry is not copied"))).toHaveLength(1)
+  expect(second.logged.filter((line) => line.startsWith("the registry cannot be copied"))).toHaveLength(1)
   const status = (await (await send(second, "GET", "/v1/status", key.secret)).json()) as object
   expect(status).toMatchObject({ registry: { url, copiedAt: new Date(first.clock.now).toISOString() } })
   listen(Number(new URL(url).port))
