@@ -6,7 +6,7 @@ export function runToEnd<Result>(steps: Generator<void, Result>): Result {
   }
 }
 
-/** A generator that returns a result without pauses. */
+/** Creates a generator that returns `result` without pauses. */
 // biome-ignore lint/correctness/useYield: it has no steps
 export function* withoutSteps<Result>(result: Result): Generator<void, Result> {
   return result

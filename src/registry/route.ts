@@ -15,8 +15,8 @@ export interface RegistryRouteDeps extends AuthFailureDeps {
 }
 
 /**
- * GET /v1/registry: websites, keys and users for the other nodes, with the hashes of keys and passwords. Responds with
- * 404 if no secret is configured, and with 304 if nothing has changed.
+ * Creates the route GET /v1/registry, which returns websites, keys and users to the other nodes, with the hashes of
+ * keys and passwords. It responds with 404 if no secret is configured, and with 304 if nothing has changed.
  */
 export function registryRoutes(deps: RegistryRouteDeps) {
   const current = currentEtag(deps.db)
@@ -44,13 +44,14 @@ export function registryRoutes(deps: RegistryRouteDeps) {
 
 /**
  * Caches the ETag of a revision, because building the response takes about 5 ms for 1,000 websites and 1,000 keys, and
- * each other node requests it every 5 seconds. The ETag is not the revision itself, because a restored database can reach
- * the same revision with other changes. It is restored while the server is stopped, so the cache is empty then.
+ * each other node requests it every 5 seconds. The ETag is not the revision itself, because a restored database can
+ * reach the same revision with other changes. A database is only restored while the server is stopped, so the cache is
+ * empty afterwards.
  */
 function currentEtag(db: Db) {
   let cached: (RegistryIdentity & { etag: string }) | undefined
   return {
-    /** Returns undefined if the registry has changed. */
+    /** Returns the cached ETag, or undefined if the registry has changed. */
     find: (): string | undefined => {
       const { registry, revision } = registryIdentity(db)
       return cached?.registry === registry && cached.revision === revision ? cached.etag : undefined

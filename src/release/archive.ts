@@ -68,7 +68,7 @@ function tarHeader(entry: Entry, size: number, time: number, prefix: string): Ui
     header.write("root", 265)
     header.write("root", 297)
   }
-  // The checksum counts its own field as spaces.
+  // The checksum is computed as if its own field contained spaces.
   header.fill(" ", 148, 156)
   octal(
     header.reduce((sum, byte) => sum + byte, 0),

@@ -10,8 +10,8 @@ export interface PackageFacts {
 }
 
 /**
- * Returns the version in the form used by dpkg and rpm. A prerelease starts with a tilde, so that it sorts before its
- * release.
+ * Returns the version in the form used by dpkg and rpm. The prerelease part starts with a tilde instead of a hyphen, so
+ * that a prerelease sorts before its release.
  */
 export const packageVersion = (version: string) => version.replaceAll("-", "~")
 

@@ -17,7 +17,7 @@ import {
 import { canBuildRpm, rpmArchitectures, rpmPackage } from "./rpm.ts"
 import { cycloneDx, type ReleaseFacts } from "./sbom.ts"
 
-// npm run release              → builds everything in dist/ from a commit, without local changes
+// npm run release              → builds everything in dist/ from HEAD; fails if there are uncommitted changes
 // npm run release -- --dirty   → builds from the files as they are, for testing
 //   --no-rpm                     where rpmbuild is not installed
 //   --target linux-x64           only this platform; can be repeated
@@ -28,7 +28,7 @@ type File = Extract<Entry, { content: unknown }>
 const root = join(import.meta.dir, "../..")
 const dist = join(root, "dist")
 
-/** User and group ID in the container. A number lets orchestrators see that the user is not root. */
+/** User and group ID in the container. Given as a number, so that orchestrators can see that the user is not root. */
 const containerUser = 10_001
 
 if (import.meta.main) {
@@ -84,7 +84,7 @@ function rejectChanges(): void {
   }
 }
 
-/** Writes the archive for a platform. For some platforms, also writes packages and the files in the container image. */
+/** Writes the archive for a platform. For some platforms, also writes packages and the files of the container image. */
 async function packPlatform(
   target: Target,
   { version, time }: ReleaseFacts,

@@ -14,8 +14,8 @@ export interface ReleaseFacts {
 }
 
 /**
- * Lists the software in the binary as CycloneDX 1.6 JSON. Uses the time of the commit, so that building a commit twice
- * produces the same bytes.
+ * Returns a list of the software in the binary, as CycloneDX 1.6 JSON. Uses the time of the commit, so that building a
+ * commit twice produces the same bytes.
  */
 export function cycloneDx(
   root: string,

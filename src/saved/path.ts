@@ -26,7 +26,7 @@ export function staysBelow(path: string): boolean {
   return false
 }
 
-/** Returns the page of a path, which is its first segment after decoding. '' if there is none. */
+/** Returns the page of a path, which is its first segment after decoding, or '' if there is none. */
 export function pageOf(path: string): string {
   const [segment = ""] = path.split(/[/?]/, 1)
   try {

@@ -3,7 +3,7 @@ import { devNull } from "node:os"
 import { codeOf } from "../errors.ts"
 import type { Log } from "../log.ts"
 
-/** Time between checks, in ms. Idle connections can lock out a new client for this long at most. */
+/** Time between checks, in ms. Idle connections can lock out a new client for at most this long. */
 const pollInterval = 1_000
 
 /**

@@ -16,7 +16,7 @@ export interface Address {
   url: string
   /** Path of the database. */
   path: string
-  /** The URL to use in links, with a host name that the certificate covers. Undefined: use `url`. */
+  /** The URL to use in links, with a host name that the certificate covers. If undefined, links use `url`. */
   publicUrl: string | undefined
   tls: Tls | undefined
   /** True if the server will not listen until it has a certificate. */
@@ -31,7 +31,7 @@ interface FirstKey {
 
 /** Secrets that are only shown in the start message. */
 interface Secrets {
-  /** Path of the setup link. Undefined if there is an owner. */
+  /** Path of the setup link. Undefined if there is already an owner. */
   setupLink?: string | undefined
   firstKey?: FirstKey
 }
@@ -103,7 +103,7 @@ function createFirstKey(db: Db, { environment, newId }: Context): FirstKey {
   return { websiteId, key: createKey(db, newId(), grant, environment.random, now).secret }
 }
 
-/** Returns the path of a new setup link, or undefined if there is an owner. */
+/** Returns the path of a new setup link, or undefined if there is already an owner. */
 function createSetupLink(db: Db, { environment }: Context): string | undefined {
   if (hasOwner(db)) return undefined
   return newInviteJson(createInvite(db, "setup", null, environment.random, environment.now())).path

@@ -7,8 +7,8 @@ const interval = 250
 const maxNewBytes = 8_388_608
 /**
  * How much the heap can grow in spite of these collections before all objects are collected, in bytes. Such a
- * collection takes 10 to 80 ms. Live objects take 10 to 20 MB. On its own, the JavaScript engine does not collect its
- * old generation until the heap has about 90 MB.
+ * collection takes 10 to 80 ms. Live objects take up 10 to 20 MB. On its own, the JavaScript engine does not collect
+ * its old generation until the heap has grown to about 90 MB.
  */
 const maxGrowth = 33_554_432
 

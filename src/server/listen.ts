@@ -39,8 +39,8 @@ export class Listener {
   constructor(server: OpenServer, address: Address, protocol: Protocol) {
     this.#server = server
     this.#tls = protocol.https ? protocol.tls : undefined
-    // Tests the port first. A listener that shares its port would also share it with another program, and no
-    // certificate should be requested for an unusable port.
+    // Tests the port first, because a listener that shares its port would not notice that another program uses the same
+    // port, and because no certificate should be requested for an unusable port.
     const freePort = protocol.https ? tryOut(address, this.#tls) : address.port
     const isWaiting = protocol.https && this.#tls === undefined
     this.#current = isWaiting ? undefined : listen(server, address, this.#tls)
@@ -52,7 +52,7 @@ export class Listener {
     return this.#current?.url
   }
 
-  /** The port. For port 0, the port that the system chose. */
+  /** The port. If `--port` is 0, this is the port that the system chose. */
   get port(): number {
     return this.#address.port
   }
@@ -61,7 +61,7 @@ export class Listener {
     return this.#all.reduce((sum, { pendingRequests }) => sum + pendingRequests, 0)
   }
 
-  /** Closes connections without a request, and returns how many there were. */
+  /** Closes connections that have no request in progress, and returns how many there were. */
   closeIdleConnections(): number {
     return this.#all.reduce((sum, server) => sum + server.closeIdleConnections(), 0)
   }
@@ -69,12 +69,12 @@ export class Listener {
   /**
    * Uses a different certificate for new connections. Requests in progress and event streams continue, and idle
    * connections are closed. Bun cannot replace the certificate of a listener (`reload` ignores it), so a new listener
-   * replaces the old one. The first certificate starts the listener. Resolves to false if the certificate is unchanged.
-   * If the certificate cannot be used, rejects with a UserError and changes nothing.
+   * replaces the old one. If this is the first certificate, starts the listener. Resolves to false if the certificate
+   * is unchanged. If the certificate cannot be used, rejects with a UserError and changes nothing.
    */
   async replaceTls(tls: Tls): Promise<boolean> {
     if (this.#tls?.cert.equals(tls.cert) && this.#tls.key.equals(tls.key)) return false
-    // This call is where OpenSSL checks the files. If it rejects them, the listener must not be replaced.
+    // Makes OpenSSL check the files first, because the listener must not be replaced if they are rejected.
     checkTls(tls, this.#address.host)
     const previous = this.#current
     if (previous === undefined) {
@@ -138,7 +138,7 @@ function listen({ app, deps }: OpenServer, options: Address, tls: Tls | undefine
     throw listenError(error, options)
   }
   if (!app.server) throw new Error("the server did not start")
-  // Elysia adds a handler that stops the listener on exit. This process never exits that way.
+  // Removes the handler with which Elysia stops the listener on exit, because this process never exits that way.
   for (const listener of process.listeners("beforeExit")) {
     if (!before.includes(listener)) process.off("beforeExit", listener)
   }
@@ -184,7 +184,10 @@ function tryOut(address: Address, tls: Tls | undefined, flags?: Partial<AddressF
 
 const tlsFiles = ({ cert, key }: Tls) => ({ cert, key })
 
-/** Texts for address errors: names of flags, the source of the certificate, and advice for an unprivileged process. */
+/**
+ * Parts of error messages about an address: the flag that sets the port, the source of the certificate, and advice for
+ * an unprivileged process.
+ */
 interface AddressFlags {
   port: string
   certificate: string

@@ -63,24 +63,24 @@ export type ServerOptions = Pick<
   Pick<AppDeps, "metricsAccess"> & {
     /** Path of the database, as resolved by `databasePath`. */
     path: string
-    /** The backup schedule. Undefined: none. */
+    /** The backup schedule, or undefined if there is none. */
     backups: AppDeps["serverState"]["backups"]
-    /** The schedule for backups in a bucket. Undefined: none. */
+    /** The schedule for backups in a bucket, or undefined if there is none. */
     offsiteBackups: AppDeps["serverState"]["offsiteBackups"]
-    /** The HTTPS certificate. Undefined: the server uses HTTP. */
+    /** The HTTPS certificate. If undefined, the server uses HTTP. */
     certificate?: CertificateState | undefined
-    /** The ClickHouse cluster that events are shipped to. Undefined: none. */
+    /** The ClickHouse cluster that events are shipped to, or undefined if there is none. */
     cluster?: ClusterLogin | undefined
-    /** Limits for a query in the cluster. Undefined: SQLite answers all queries. */
+    /** Limits for a query in the cluster. If undefined, SQLite answers all queries. */
     clusterQuery?: Pick<ClusterQueryLimits, "seconds" | "bytes"> | undefined
-    /** The secret with which other nodes can copy this server's registry. Undefined: they cannot copy it. */
+    /** The secret with which other nodes can copy this server's registry. If undefined, they cannot copy it. */
     registrySecret?: string | undefined
     /**
-     * The server whose registry this server copies. Undefined: this server has its own registry. `none`: this server
-     * stops copying and keeps the last copy as its own registry.
+     * The server whose registry this server copies. If undefined, this server has its own registry. If `none`, this
+     * server stops copying and keeps the last copy as its own registry.
      */
     registrySource?: RegistryLogin | "none" | undefined
-    /** The file set with --geo-db. Undefined: the built-in country table. */
+    /** The file set with --geo-db. If undefined, the server uses the built-in country table. */
     geoFile?: GeoTable | undefined
     /** If true, the query thread starts with the first query instead of immediately. */
     queryThreadOnDemand?: boolean | undefined
@@ -108,7 +108,7 @@ export interface OpenServer {
   closeStreams: () => void
   /**
    * Ends streams and queries, commits queued writes and closes the database. Resolves to true if the database is a
-   * single file afterwards, without a -wal.
+   * single file afterwards, without a -wal file.
    */
   close: () => Promise<boolean>
 }

@@ -17,8 +17,8 @@ export interface Reloadable {
   /** State of the certificate, for metrics. */
   certificate: CertificateState | undefined
   /**
-   * If the last certificate request failed, requests one again and returns true. Undefined if the server does not
-   * request certificates.
+   * If the last certificate request failed, requests the certificate again and returns true. Undefined if the server
+   * does not request certificates.
    */
   retryCertificate: (() => boolean) | undefined
   log: Log
@@ -50,8 +50,8 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
 }
 
 /**
- * Rereads the log level and the certificate. If the last certificate request failed, requests one again. Logs changes.
- * If a value cannot be used, logs the reason and keeps the previous value.
+ * Rereads the log level and the certificate. If the last certificate request failed, requests the certificate again.
+ * Logs changes. If a value cannot be used, logs the reason and keeps the previous value.
  */
 export async function reload(
   options: ReloadOptions,

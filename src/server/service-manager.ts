@@ -2,7 +2,7 @@ import { dlopen, FFIType } from "bun:ffi"
 import { cLibraries } from "../store/db/file-lock.ts"
 
 // Implements the protocol of sd_notify(3): datagrams to the Unix socket in NOTIFY_SOCKET. Bun cannot open sockets of
-// this kind, so libc functions are used.
+// this kind, so this module calls libc functions.
 
 /** Linux constants, which are the same on all architectures that databuddy supports. */
 const [unixFamily, datagramSocket, closeOnExec] = [1, 2, 0o2000000]
@@ -42,7 +42,10 @@ export class ServiceManager {
     this.#interval = timeout > 0 && isForUs ? timeout / 2_000 : undefined
   }
 
-  /** Reports that the database is being migrated before the server starts. A migration can exceed the start timeout. */
+  /**
+   * Reports that the database is being migrated before the server starts, and extends the start timeout, because a
+   * migration can take longer.
+   */
   upgrading(): void {
     this.#send(`EXTEND_TIMEOUT_USEC=${upgradeTimeout}\nSTATUS=upgrading the database`)
   }
@@ -80,8 +83,8 @@ export class ServiceManager {
 }
 
 /**
- * Opens the socket `name`, which is a path or starts with '@'. Other kinds of sockets, such as the vsock of a virtual
- * machine, are not supported.
+ * Returns a function that sends messages to the socket `name`, which is a path or starts with '@'. The function does
+ * nothing if the socket cannot be opened or is of another kind, such as the vsock of a virtual machine.
  */
 function openSocket(name: string | undefined): Send {
   const nothing = () => {}

@@ -8,7 +8,7 @@ import type { OpenServer } from "./open-server.ts"
 const stopTimeout = 8_000
 /**
  * Time in ms between checks that only requests held by `/health?wait` are left, and the number of consecutive checks
- * that must confirm it. Several checks are needed because a request does not count until its headers have arrived.
+ * that must confirm it. Several checks are needed because a request is not counted until its headers have arrived.
  */
 const drainPoll = 20
 const drainPolls = 10

@@ -13,16 +13,16 @@ export interface Tls {
   expiresAt: number
   /** Time at which the certificate expires, in ISO 8601. */
   validTo: string
-  /** True if clients accept the certificate for this DNS name. */
+  /** Returns true if clients accept the certificate for this DNS name. */
   covers(name: string): boolean
   /**
-   * Why clients reject the certificate at `now` (Unix ms): it has expired or is not valid yet. Undefined if it is
-   * valid.
+   * Returns the reason why clients reject the certificate at `now` (Unix ms), which is that it has expired or is not
+   * valid yet. Returns undefined if it is valid.
    */
   validityProblem(now: number): string | undefined
   /** Replaces the host of `url` with a DNS name from the certificate, if there is one. */
   withCertificateName(url: string): string
-  /** Flags that make `curl` accept a self-signed certificate. */
+  /** Flags with which `curl` accepts the certificate if it is self-signed. Empty otherwise. */
   curlFlags: string
 }
 

@@ -19,7 +19,7 @@ export interface Board<Tile> {
 
 /** A board as shown in lists. */
 export interface BoardSummary extends Omit<Board<never>, "tiles"> {
-  /** The website of each tile. Null: the website of the board. */
+  /** The website of each tile, or null for the website of the board. */
   tileWebsites: (string | null)[]
 }
 
@@ -102,8 +102,8 @@ export function createBoard<Tile>(
 }
 
 /**
- * Updates a board. `revision` is the revision that the change is based on (undefined: any). Throws `board_unknown`, or
- * `conflict` if the board has changed since.
+ * Updates a board. `revision` is the revision that the change is based on. If it is given and the board has changed
+ * since, throws `conflict`. Throws `board_unknown` if the board does not exist.
  */
 export function updateBoard<Tile>(
   db: Db,

@@ -15,7 +15,7 @@ export interface Contents {
   users: number
   events: number
   /**
-   * Events that were removed from the file, and the time (Unix ms) since which the file has all events. Undefined if no
+   * Events that were removed from the file, and the time (Unix ms) from which the file has all events. Undefined if no
    * events were removed.
    */
   removed: RemovedTotals | undefined
@@ -36,7 +36,10 @@ const sql = {
   newestEvent: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
 }
 
-/** Rules that the schema cannot express. Each query counts violations, and the message starts with that count. */
+/**
+ * Rules that the schema cannot express. Each query counts violations, and the message consists of this count and
+ * `broken`.
+ */
 const invariants = [
   {
     broken: "events have a type that does not exist",
