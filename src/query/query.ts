@@ -126,7 +126,7 @@ export type GroupKey = readonly (string | null)[]
 
 export interface Group {
   by: GroupKey
-  /** Index into `buckets`. 0 without granularity. */
+  /** Index into `buckets`. 0 if the query has no granularity. */
   bucket: number
   /** Values in the order of the measures. */
   values: (number | null)[]
@@ -163,7 +163,7 @@ export interface GroupsResult {
 /** The values of a group, in the order of the measures. */
 export type Values = readonly (number | null)[]
 
-/** Lists the property keys that events with each name have, and the values of these keys. */
+/** For each event name, lists the property keys of its events and the values of these keys. */
 export interface ValuesQuery {
   kind: "values"
   scope: Scope
@@ -174,7 +174,7 @@ export interface ValuesQuery {
    * sorted as strings.
    */
   top: number
-  /** Maximum number of bins in the histogram of numeric values. Undefined if no statistics of numbers are needed. */
+  /** Maximum number of bins in the histogram of numeric values. If undefined, no statistics of numbers are computed. */
   bins?: number | undefined
 }
 
@@ -187,7 +187,7 @@ export interface PropertyValues {
   occurrences: number
   /** Number of distinct values, compared as text (see `Filter`). */
   cardinality: number
-  /** Number of distinct values that are numbers (see `numberOf`), booleans, dates (ISO 8601), and http(s) URLs. */
+  /** Number of distinct values of each type: numbers (see `numberOf`), booleans, dates (ISO 8601) and http(s) URLs. */
   numeric: number
   boolean: number
   date: number
@@ -231,7 +231,7 @@ export interface EventsQuery {
   scope: Scope
   limit: number
   offset: number
-  /** Continues after this event, which was on the previous page. */
+  /** Continues after this event, the last one on the previous page. */
   after?: { ts: number; id: number } | undefined
 }
 

@@ -67,7 +67,7 @@ function spec(
     const kind = path.startsWith("etc/") ? "%config(noreplace) " : ""
     return `${kind}%attr(0${mode.toString(8)}, root, root) /${path}`
   })
-  // Folders that this package must own, because on some systems no other package does.
+  // Folders that this package must own, because on some systems no other package owns them.
   const folders = foldersOf(files)
     .filter(({ path }) => /\/databuddy$|^usr\/share\/(?:bash-completion|zsh|fish)/.test(path))
     .map(({ path }) => `%dir /${path}`)

@@ -24,7 +24,10 @@ export function readRegistrySecret(
   throw new UserError(`the secret in ${where} has fewer than ${minSecret} characters`, hint)
 }
 
-/** Returns the server set with --registry, and the secret for it. Throws a UserError if the secret is missing. */
+/**
+ * Returns the server set with --registry and the secret for it. If --registry is `none` or not set, returns its value.
+ * Throws a UserError if the secret is missing.
+ */
 export function registryOf(
   { registry: url }: Pick<ServeOptions, "registry">,
   secret: string | undefined,

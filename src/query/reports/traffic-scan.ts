@@ -20,7 +20,7 @@ import { GroupCodes } from "./dimension-codes.ts"
 import { PageSessions, SessionSlots, sessionLookBack } from "./page-sessions.ts"
 import { TrafficCounts, type TrafficMeasures } from "./traffic-counts.ts"
 
-/** Returns true for filters that select sessions by their first view. */
+/** Returns true if a filter selects sessions by their first view. */
 export function isSessionFilter({ field }: Filter): boolean {
   // The type assertion is needed because `includes` only accepts elements of the array.
   return (contextFields as readonly string[]).includes(field)

@@ -12,7 +12,7 @@ type Described = Omit<PropertyValues, "name" | "key" | "events">
 
 /** Share of the available memory that the counts of one pass can take up. The rest is for results. */
 const passShare = 3 / 4
-/** Measured bytes of the counts for an event name, without values. */
+/** Measured bytes of the counts for an event name, not counting the values. */
 const countsBytes = 900
 /** Bytes of a result, and of each value that it lists. */
 const resultBytes = 300

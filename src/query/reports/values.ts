@@ -17,10 +17,10 @@ import { valuesInPasses } from "./value-passes.ts"
 /** Bytes of a property in the result, and of each of its values and bins. */
 const resultBytes = 300
 const listedBytes = 60
-/** Measured bytes of a property key, and of an event name that has the key, without values. */
+/** Measured bytes of a property key, and of an event name that has the key, not counting the values. */
 const keyBytes = 900
 const countsBytes = 900
-/** Bytes of a string without its characters. */
+/** Overhead of a string in bytes, not counting its characters. */
 const textBytes = 24
 /**
  * If memory runs out, the largest key is left out and counted later in separate passes. A key that takes up less than

@@ -3,7 +3,7 @@ import type { MemoryBudget } from "./memory-budget.ts"
 
 /** Measured bytes of a counter without values. */
 const counterBytes = 300
-/** Measured bytes per entry in addition to the value itself, before and after packing. */
+/** Measured overhead per entry in bytes, not counting the value itself, before and after packing. */
 const entryBytes = 90
 const packedBytes = 16
 

@@ -5,8 +5,8 @@ const initialSize = 16
 export const pairBytes = 24
 
 /**
- * Assigns numbers to pairs of whole numbers below 2^32, starting at 0, in the order in which they are added.
- * Implemented as a hash table without an object per pair.
+ * Numbers pairs of whole numbers below 2^32 in the order in which they are added, starting at 0. Implemented as a hash
+ * table without an object per pair.
  */
 export class PairNumbers {
   #left = new Uint32Array(initialSize)

@@ -16,7 +16,7 @@ const textBytes = 12
 const slotBytes = 4
 const maxLoad = 4 / 5
 const [minTexts, minSlots, minBytes] = [4, 8, 64] as const
-/** Arrays grow by this factor, so that a large dictionary takes little more memory than its texts. */
+/** Arrays grow by this factor, so that a large dictionary takes up only a little more memory than its texts. */
 const growth = 1.5
 
 /**

@@ -5,7 +5,7 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** From `from` (Unix ms) on, the local time of the zone is `offset` ms ahead of UTC. */
+/** Starting at `from` (Unix ms), the local time of the zone is `offset` ms ahead of UTC. */
 interface Transition {
   from: number
   offset: number
