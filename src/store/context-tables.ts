@@ -2,7 +2,7 @@ import { acquisitionFields, clientFields } from "./contexts.ts"
 import type { Db, Statement } from "./db/driver.ts"
 
 /**
- * The tables that store contexts: sets of values that many events share. `checks` is the table explained in
+ * The tables that store contexts, which are sets of values that many events share. `checks` is explained in
  * unused-event-types.ts. `column` is the column of event_rows that references the context table.
  */
 export const contextTables = {
@@ -30,7 +30,7 @@ export type Context = Readonly<Record<string, string>>
  * the longest referrers. The cache is cleared when it is full.
  */
 const cachedIdBytes = 8_388_608
-/** Bytes per entry, in addition to two bytes per character. */
+/** Overhead of an entry in bytes, not counting its characters, which take up two bytes each. */
 const entryBytes = 100
 
 /** Finds and creates the contexts of one kind. Runs inside the caller's transaction. */
@@ -97,8 +97,8 @@ export class ContextInterner {
 }
 
 /**
- * Maximum size of the cached contexts, and size of a context without the characters of its values, in bytes. The cache
- * is limited because senders choose most of the strings.
+ * Maximum size of the cached contexts, and overhead of a context, not counting the characters of its values. Both are
+ * in bytes. The cache is limited because senders choose most of the strings, so there can be any number of contexts.
  */
 const readMemory = 16_777_216
 const contextBytes = 600
@@ -114,7 +114,7 @@ export class ContextReader {
     this.#select = db.prepare(`select ${fields.join(", ")} from ${table} where id = :id`)
   }
 
-  /** Returns the context with an ID, or undefined if the context has been deleted. */
+  /** Returns the context with this ID, or undefined if the context has been deleted. */
   read(id: number): Context | undefined {
     const known = this.#contexts.get(id)
     if (known) return known

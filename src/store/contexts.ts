@@ -21,7 +21,7 @@ export type ClientContext = Readonly<Record<(typeof clientFields)[number], strin
 
 /** Where the visitor came from. An empty string means unknown. */
 export const acquisitionFields = [
-  /** URL without query and fragment. */
+  /** URL without its query string and fragment. */
   "referrer",
   /** Host without the www. prefix. */
   "referrer_domain",
@@ -58,6 +58,6 @@ export function splitContext<Row extends Record<ContextField, string | null>>(
     if (value !== null) context[field] = value
     delete rest[field]
   }
-  // `rest` still contains the other columns.
+  // The type assertion is safe because only the context fields have been deleted from `rest`.
   return { rest: rest as Omit<Row, ContextField>, context }
 }

@@ -5,7 +5,10 @@ import type { Db } from "./db/driver.ts"
 const dayMs = 86_400_000
 /** 256 bits, the output size of SHA-256. This is the recommended key size for HMAC. */
 const saltBytes = 32
-/** 128 bits of the hash. With a billion visitors a day, the chance of a collision is 1 in 10^20. */
+/**
+ * Length of the truncated hash in bytes (128 bits). With a billion visitors a day, the chance of a collision is less
+ * than 1 in 10^20.
+ */
 const hashBytes = 16
 
 const sql = {
@@ -17,7 +20,7 @@ const sql = {
 
 /**
  * Implements the privacy setting `daily`: replaces an anonymous ID with a keyed hash whose salt is deleted when the UTC
- * day is over. From then on, nobody, not even the owner, can identify the visitor or connect visits on different days.
+ * day is over. From then on, nobody, not even the owner, can identify the visitor or link visits on different days.
  * Runs inside the caller's transaction.
  */
 export class DailyHash {

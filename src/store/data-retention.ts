@@ -21,9 +21,9 @@ const sql = {
 }
 
 /**
- * Deletes up to `limit` expired events of one website, oldest first. `defaultRetention` (in ms, 0: forever) applies to
- * websites without their own retention and to events without a website. If no events have expired, marks removed days
- * that have (see removed-days.ts). Returns false if nothing has expired at `now` (Unix ms).
+ * Deletes up to `limit` expired events of one website, oldest first. `defaultRetention` (in ms; 0 means forever)
+ * applies to websites without their own retention and to events without a website. If no events have expired, marks
+ * expired removed days instead (see removed-days.ts). Returns false if nothing has expired at `now` (Unix ms).
  */
 export function sweepExpired(db: Db, defaultRetention: number, now: number, limit = sweepRows): boolean {
   const expired = findExpired(db, defaultRetention, now)

@@ -4,8 +4,8 @@ import { sweepRows } from "./events.ts"
 import { deletePropertyKeys } from "./property-key-quota.ts"
 
 /**
- * Time in ms after which no request in flight can still see a deleted website. This is longer than the maximum of
- * --lock-wait.
+ * Time in ms from the deletion of a website until no request in flight can still use the website. This is longer than
+ * the maximum of --lock-wait.
  */
 const settleDelay = 900_000
 
@@ -32,8 +32,8 @@ export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (deleteEventsBefore(db, rid, limit)) return true
-  // The query engine would delete the column blocks too, but it might not be running. Replaced blocks have the rid -1 -
-  // rid.
+  // The query engine also deletes column blocks, but it might not be running. Replaced blocks are stored with `-1 -
+  // rid` in place of the rid.
   for (const blocksOf of [rid, -1 - rid]) {
     if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true
   }

@@ -26,7 +26,7 @@ export interface FollowedEvent extends Record<ContextField, string | null> {
 const sql = {
   newest: "select coalesce(max(id), 0) from event_rows",
   /**
-   * The view would build properties from their keys and values with one search per key, which takes 20 ms for an event
+   * Reads keys and values separately. The view would join them with one search per key, which takes 20 ms for an event
    * with 2,000 keys.
    */
   between: `
@@ -64,9 +64,9 @@ export class EventFollower {
   }
 
   /**
-   * Returns the events with IDs above `after`, up to and including `last`. Stops after the event with which their text
-   * reaches `maxCharacters`: paths and referrers can be longer than the properties. The `last` in the result is the ID
-   * up to which all events were read.
+   * Returns the events with IDs above `after`, up to and including `last`. Stops after the event with which their total
+   * text reaches `maxCharacters`. All text counts, because paths and referrers can be longer than the properties. The
+   * `last` in the result is the ID up to which all events were read.
    */
   read(after: number, last: number, maxCharacters: number): { events: FollowedEvent[]; last: number } {
     const events: FollowedEvent[] = []
@@ -81,7 +81,10 @@ export class EventFollower {
   }
 }
 
-/** The values of `properties` in the order of `keys`, or an object if `keys` is ''. See `EventRow`. */
+/**
+ * An event as it is stored: `properties` contains values in the order of `keys`, or an object if `keys` is ''. See
+ * `EventRow`.
+ */
 interface StoredEvent extends FollowedEvent {
   keys: string
 }

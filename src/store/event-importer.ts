@@ -11,8 +11,8 @@ import { websiteIds } from "./websites.ts"
 
 /**
  * The outcome for one event: inserted with its own ID (`added`) or with a new one (`renumbered`), skipped as a
- * duplicate (`present`), or rejected. `day_removed` means that the events on the event's day are only in a cluster, so
- * the event cannot be compared with them.
+ * duplicate (`present`), or rejected. `event_id_taken` means that another event has its `eventId`. `day_removed` means
+ * that the events on the event's day are only in a cluster, so the event cannot be compared with them.
  */
 export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken" | "day_removed"
 
@@ -31,10 +31,10 @@ const readAheadRows = 1_000
 const idsPerPage = 65_536
 
 /**
- * Imports events idempotently: if an equal event already exists (apart from its ID), the event is skipped. Identical
- * events in the input are matched with existing events one to one, so that the import preserves their number. Events
- * are only compared with those that existed when the import started. Events with the same ID are compared first, because
- * reading them in the order of their IDs is much faster than finding them by time. Runs inside the caller's
+ * Imports events idempotently: an event is skipped if an event that is equal apart from its ID already exists.
+ * Identical events in the input are matched with existing events one to one, so that the import preserves their number.
+ * Events are only compared with those that existed when the import started. Events with the same ID are compared first,
+ * because reading them in the order of their IDs is much faster than finding them by time. Runs inside the caller's
  * transactions.
  */
 export class EventImporter {
@@ -45,15 +45,15 @@ export class EventImporter {
   /** The highest ID when the import started. */
   readonly #lastExistingId: number
   /**
-   * Caches the IDs of existing events. The outer key is the website and the timestamp, the inner key is the content of
-   * the event.
+   * Caches the IDs of existing events. The outer key is the website and the timestamp, and the inner key is the content
+   * of the event.
    */
   readonly #existing = new Map<string, Map<string, number[]>>()
   #existingCount = 0
   readonly #readAhead: ReadAhead
   /** Bitset of the existing IDs that have been matched with imported events, divided into pages. */
   readonly #matchedIds = new Map<number, Uint8Array>()
-  /** The time span of each website's events at the time when its first event was added. */
+  /** The time span of each website's existing events, read when the import adds the first event to the website. */
   readonly #spans = new Map<number, { from: number; to: number } | undefined>()
   /** The removed days of all websites, in the form `${rid} ${day}`. */
   #removedDays: ReadonlySet<string> = new Set()
@@ -80,7 +80,10 @@ export class EventImporter {
     this.#removedDays = new Set(removedDays(this.db).map(({ rid, day }) => `${rid} ${day}`))
   }
 
-  /** Adds an event to the rows that `flush` inserts, or skips or rejects it. `row` is the stored form of the event. */
+  /**
+   * Queues an event for `flush`, skips it or rejects it. Returns which of these happened. `row` is the stored form of
+   * the event.
+   */
   add(event: StoredEvent, row: EventRow): ImportOutcome {
     if (this.#isPresent(event, row)) return "present"
     if (this.#removedDays.has(`${row.websiteRid} ${Math.floor(row.ts / dayMs)}`)) return "day_removed"
@@ -98,7 +101,7 @@ export class EventImporter {
     return keepsId ? "added" : "renumbered"
   }
 
-  /** Inserts the events that were added. Must be called at the end of each transaction. */
+  /** Inserts the queued events. Must be called at the end of each transaction. */
   flush(): void {
     this.#inserter.insert(this.#rows)
     this.#rows = []
@@ -170,14 +173,14 @@ class ReadAhead {
     db: Db,
     private readonly last: number,
   ) {
-    // The reader returns the website's rid in place of its ID.
+    // Makes the reader return rids in place of website IDs.
     const websites = new Map([...websiteIds(db).keys()].map((rid) => [rid, String(rid)]))
     const [from, to] = [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
     this.#reader = new EventReader(db, { websites, from, to })
   }
 
   find(id: number): { rid: number; event: StoredEvent } | undefined {
-    // IDs that are not in order are not read again: finding the event by time costs less.
+    // Does not go back to earlier IDs, because finding the event by time is faster.
     if (id > this.last || id <= this.#after) return undefined
     if (id > this.#end) this.#readNext()
     if (id > this.#end) this.#jump(id)

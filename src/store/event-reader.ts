@@ -121,15 +121,15 @@ const unknownClient = valuesOf(undefined, contextTables.client.fields)
 const unknownAcquisition = valuesOf(undefined, contextTables.acquisition.fields)
 
 /**
- * Number of events in the first batch, and the target size of a batch in characters of properties, which takes a few
- * ms. A single event can have 32 KiB.
+ * Number of events in the first batch, and the target size of a batch in characters of properties. Reading a batch of
+ * this size takes a few ms. A single event can have 32 KiB of properties.
  */
 const firstBatch = 16
 const batchCharacters = 262_144
 
 /**
- * Returns the size of the next batch, at most `rows`. Large events make batches smaller. `size` is the size of the
- * previous batch.
+ * Returns the number of events in the next batch, at most `rows`. The larger the events, the smaller the batch. `size`
+ * is the number of events requested for the previous batch.
  */
 function nextBatchSize(size: number, rows: number, events: readonly StoredEvent[]): number {
   const characters = events.reduce((sum, { properties }) => sum + (properties?.length ?? 0), 0)
@@ -184,7 +184,7 @@ export class EventReader {
 
   /**
    * Yields the events with IDs above `after` and up to `last` in ID order, with at most `rows` rows per batch. With
-   * each batch, yields an ID `end`: all selected events up to this ID have been yielded. Batches can be empty.
+   * each batch, yields `end`, the ID up to which all selected events have been yielded. Batches can be empty.
    */
   *inRange(after: number, last: number, rows: number): Generator<{ events: StoredEvent[]; end: number }> {
     const { from, to } = this.selection
@@ -231,7 +231,7 @@ export class EventReader {
 
   /**
    * Returns the IDs of the selected events up to `last` in ascending order, or undefined if there are more than
-   * `maxIndexedEvents`.
+   * `maxIndexedEvents`. Yields an empty batch between reads.
    */
   *#idsByTime(last: number): Generator<StoredEvent[], number[] | undefined> {
     const { websites, from, to } = this.selection
@@ -301,7 +301,10 @@ export class EventReader {
     }
   }
 
-  /** Returns a stored text, or null if it is missing, which only happens in a damaged file. */
+  /**
+   * Returns the text of a stored value, or null if there is none. A text that a row refers to is only missing in a
+   * damaged file.
+   */
   #text(stored: StoredText): string | null {
     return this.#texts.text(stored) ?? null
   }
@@ -317,7 +320,7 @@ export class EventReader {
       if (this.#keys.size >= maxCachedKeySets) this.#keys.clear()
       this.#keys.set(keys, names)
     }
-    // The type assertion is safe because the text is in brackets.
+    // The type assertion is safe because JSON in brackets is an array.
     const list = JSON.parse(`[${values}]`) as unknown[]
     return `{${names.map((key, index) => `${key}:${JSON.stringify(list[index])}`).join(",")}}`
   }

@@ -2,9 +2,10 @@ import type { Db, Statement } from "./db/driver.ts"
 
 /*
  * `event_times` is an index that finds events by website and time. Time is divided into periods of `periodMs`, and IDs
- * into groups of `groupIds`. One entry covers all events of a website that happened in the same period and whose IDs
- * are in the same group, because events that arrive together usually happened together. An index with one entry per
- * event would take 18 bytes per event. This index takes less than 1 byte per event if a period has several events.
+ * into groups of `groupIds`. One entry covers all events of a website that happened in one period and whose IDs are in
+ * one group. Few entries are needed, because events that arrive together usually happened together. An index with one
+ * entry per event would take 18 bytes per event. This index takes less than 1 byte per event if a period has several
+ * events.
  *
  * A lookup reads all groups of the period. With shorter periods or smaller groups, it would read fewer rows, but there
  * would be more entries. An entry can outlive its events. In that case, retention removes the entry later.
@@ -44,12 +45,15 @@ export function isAt(time: string): string {
   return `t.period = ${periodOf(time)} and r.ts = ${time}`
 }
 
-/** Returns an SQL condition that the entry's group contains any of the IDs from `after` + 1 to `last`. */
+/** Returns an SQL condition that the entry's group contains any of the IDs from `after` to `last`. */
 export function overlapsIds(after: string, last: string): string {
   return `t.id_group between cast(${after} as integer) / ${groupIds} and cast(${last} as integer) / ${groupIds}`
 }
 
-/** Returns an SQL condition that the website has events that happened before a time, or entries without events. */
+/**
+ * Returns an SQL condition that the website has events that happened before a time, or entries for earlier periods that
+ * no longer have events.
+ */
 export function hasBefore(rid: string, time: string): string {
   return `(
     exists (select 1 from event_times where website_rid = ${rid} and period < ${periodOf(time)})
@@ -73,7 +77,7 @@ export const byTimeBackwards = "t.period desc, r.ts desc, r.id desc"
 
 const sql = {
   insert: "insert or ignore into event_times (website_rid, period, id_group) values (?, ?, ?)",
-  // Uses subqueries, because each of them is a lookup.
+  // Uses subqueries, because SQLite answers each of them with a single lookup.
   span: `
     select
       (select min(period) from event_times where website_rid = :rid) as first,
@@ -117,8 +121,8 @@ export class EventTimes {
   }
 
   /**
-   * Adds an event. Must be called in the transaction that inserts the event, and if possible in ID order. `ts` is in
-   * Unix ms. `firstId` and `lastId` are the event's ID, or a range that contains it.
+   * Adds an event. Must be called in the transaction that inserts the event, preferably in ID order, which requires the
+   * fewest inserts. `ts` is in Unix ms. `firstId` and `lastId` are the event's ID, or a range that contains it.
    */
   add(websiteRid: number, ts: number, firstId: number, lastId = firstId): void {
     const period = Math.trunc(ts / periodMs)
@@ -190,8 +194,8 @@ export function idRangeOf(db: Db, rid: number, from: number, to: number): { afte
 }
 
 /**
- * Runs `remove`, which deletes these events of a website, and returns its result. Then deletes the entries that no
- * longer have any events.
+ * Runs `remove`, which must delete these events of a website. Then deletes the entries that no longer have any events,
+ * and returns the result of `remove`.
  */
 export function withoutTimes<Result>(
   db: Db,

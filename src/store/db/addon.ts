@@ -14,7 +14,7 @@ import { join } from "node:path"
 import { UserError } from "../../errors.ts"
 import { createPrivateFile } from "./files.ts"
 
-/** Linux's O_TMPFILE, which creates an anonymous file that no other process can open, replace or find. */
+/** Linux's O_TMPFILE, which creates an anonymous file that other processes cannot find, open or replace. */
 const anonymousFileFlag = 0o20200000
 
 /** The folder to which native addons are unpacked. */
@@ -25,8 +25,8 @@ const descriptorFolder = "/proc/self/fd"
 
 /**
  * Unpacks and loads the native addon embedded in the binary at the path `embedded`. Linux only. The unpacked file is
- * anonymous, so that other users cannot replace it. `src/build.ts` makes SQLite load through this function. Throws the
- * error from dlopen, or a UserError if the file cannot be created.
+ * anonymous, so that other users cannot replace it. `src/build.ts` makes better-sqlite3 load its addon with this
+ * function. Throws the error from dlopen, or a UserError if the file cannot be created.
  */
 export function loadAddon(embedded: string): unknown {
   const bytes = readFileSync(embedded)
@@ -75,9 +75,9 @@ function openAnonymousFile(folder: string): number {
 }
 
 /**
- * Returns the descriptor of the addon if another thread of this process has already unpacked it. A process must load
- * SQLite only once: POSIX locks belong to the process, so if a second copy of SQLite closed a database, it would drop
- * the locks of the first copy.
+ * Returns the descriptor of the addon if another thread of this process has already unpacked it, or undefined. A
+ * process must load SQLite only once: POSIX locks belong to the process, so if a second copy of SQLite closed a
+ * database, it would drop the locks of the first copy.
  */
 function findUnpacked(bytes: Uint8Array): number | undefined {
   return readdirSync(descriptorFolder)

@@ -10,17 +10,17 @@ import { databaseError, readerTimeout, rejectOrphanedWal } from "./open.ts"
  */
 const fullCheckBytes = 268_435_456
 /**
- * Number of samples to take from the events of a larger file. Without a warm cache, each sample reads a few pages,
- * which takes half a second in total on a slow disk.
+ * Number of samples to take from the events of a larger file. If the file is not cached, each sample reads a few pages
+ * from disk. On a slow disk, all samples together take half a second.
  */
 const samplePoints = 500
 /** Number of rows per sample. They fill about one page. */
 const rowsPerSample = 20
-/** Number of problems to request from SQLite. Only the first is shown. */
+/** Maximum number of problems that SQLite reports. One is enough, because only the first is shown. */
 const reportedLines = 1
 /**
- * Bytes per read. The file is first read sequentially, because quick_check reads in B-tree order, which takes ten times
- * as long if the file is not cached.
+ * Bytes per read when the file is loaded into the page cache. The file is loaded sequentially, because quick_check
+ * reads pages in B-tree order, which takes ten times as long if they are not cached.
  */
 const readBytes = 1_048_576
 /** Sizes of the header of a -wal file and of the header of each frame in it, in bytes. */
@@ -28,8 +28,8 @@ const walHeader = 32
 const frameHeader = 24
 
 const sql = {
-  // Uses subqueries, because each of them is a lookup. `select min(id), max(id)` would scan an index, which takes 0.2 s
-  // per million events.
+  // Uses subqueries, because SQLite answers each of them with a single lookup. `select min(id), max(id)` would scan an
+  // index, which takes 0.2 s per million events.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   rowsFrom: "select * from event_rows where id >= :id order by id limit :limit",
   edges: [
@@ -41,10 +41,10 @@ const sql = {
 }
 
 /**
- * Throws a UserError if the database at `path` is damaged. Always detects a truncated file. In files of up to `limit`
- * bytes, detects any damaged page. In larger files, only detects damaged pages in a sample. Does not write, except to
- * roll back a hot journal. Must be called while this process has no connection to the file. If `mayBeEmpty` is true,
- * accepts an empty file, which an interrupted first start leaves behind.
+ * Throws a UserError if the database at `path` is damaged. Detects truncation in files of any size. Checks all pages of
+ * a file of up to `limit` bytes, but only a sample of the pages of a larger file. Does not write, except to roll back a
+ * hot journal. Must be called while this process has no connection to the file. If `mayBeEmpty` is true, accepts an
+ * empty file, which an interrupted first start can leave behind.
  */
 export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   rejectOrphanedWal(path)
@@ -79,7 +79,7 @@ export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullChe
   }
 }
 
-/** Returns the number of frames that fit in the -wal. 0 if the -wal is empty or missing. */
+/** Returns the maximum number of frames that the -wal can contain, given its size, or 0 if it is empty or missing. */
 function walFrames(path: string): number {
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
   return Math.max(0, Math.floor((size - walHeader) / (frameHeader + 4_096)))
@@ -104,8 +104,8 @@ function rejectTruncated(path: string, bytes: number): void {
 }
 
 /**
- * Like `rejectTruncated`, but accepts a file whose missing pages can be in the -wal, as they are after a server was
- * killed.
+ * Like `rejectTruncated`, but accepts a file whose missing pages may still be in the -wal, which happens when a server
+ * is killed.
  */
 function rejectTruncatedWithWal(db: Db, path: string, bytes: number, frames: number): void {
   if (frames === 0) return
@@ -143,8 +143,8 @@ function quickCheck(db: Db): string | undefined {
 }
 
 /**
- * The indexes on events in all schema versions. `from` selects the rows that the index covers. `order` lists the
- * expressions by which the index is sorted.
+ * All indexes on events that exist in any schema version. `from` selects the rows that the index covers. `order` lists
+ * the expressions by which the index is sorted.
  */
 const indexes = [
   { name: "event_rows_time", from: "event_rows indexed by event_rows_time", order: ["website_rid", "ts"] },
@@ -187,7 +187,10 @@ function sample(db: Db): undefined {
   }
 }
 
-/** The statements are valid in every schema version, so if one of them fails, pages are missing or unreadable. */
+/**
+ * Converts an error from the checks to a UserError if its cause is known. All statements are valid in every schema
+ * version, so SQLITE_ERROR means that pages are missing or unreadable.
+ */
 function explainFailure(error: unknown, path: string): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === "SQLITE_ERROR" || code?.startsWith("SQLITE_CORRUPT")) return damageError(path, message)

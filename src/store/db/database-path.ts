@@ -15,10 +15,11 @@ import { codeOf, UserError } from "../../errors.ts"
 import { isFileLocked } from "./file-lock.ts"
 import { ServerLock } from "./server-lock.ts"
 
-// SQLite derives the name of the -wal from the path with which the database was opened. Using a database under two
-// names at the same time corrupts it. Opening it under a different name later hides recent events.
+// SQLite derives the name of the -wal from the path with which the database was opened. If a database is used under two
+// names at the same time, it is corrupted. If it is later opened under a different name, events that are only in the
+// -wal are missing.
 
-/** Maximum number of symbolic links to follow, the same as in Linux (ELOOP). */
+/** Maximum number of symbolic links to follow. Linux has the same limit (ELOOP). */
 const maxSymlinks = 40
 
 /**
@@ -31,14 +32,17 @@ export function databasePath(path: string): string {
   return resolved
 }
 
-/** Opening a named pipe would block forever, and for a folder, the system's error does not name the path. */
+/**
+ * Throws a UserError if the path names something other than a file. Opening a named pipe would block forever, and the
+ * system's error for a folder does not name the path.
+ */
 function requireFile(path: string): void {
   const problem = pathProblem(path)
   if (problem === undefined) return
   throw new UserError(`${path} ${problem}`, "set --db or DATABUDDY_DB to a file, such as ./databuddy.db")
 }
 
-/** Returns why a path cannot be a file. Undefined if it can, or if opening the file reports the reason. */
+/** Returns why a path cannot be a file, or undefined if it can or if opening the file will report the reason. */
 function pathProblem(path: string): string | undefined {
   try {
     const found = statSync(path, { throwIfNoEntry: false })
@@ -79,8 +83,8 @@ function linkedPath(path: string): string | undefined {
 /**
  * Throws a UserError if the database at `path` (from `databasePath`) might be in use under another name: if a server
  * holds the file under another name, if the file has hard links, or if it is a mount point. If `writing` is false and
- * the file is not in WAL mode (as in a backup), hard links and mount points are accepted. Must be called while this
- * process has no connection to the file.
+ * the file is not in WAL mode (for example a backup), hard links and mount points are accepted. Must be called while
+ * this process has no connection to the file.
  */
 export function rejectAliases(path: string, writing: boolean): void {
   const file = statSync(path, { throwIfNoEntry: false })
@@ -121,7 +125,10 @@ export function removeRestoreLink(path: string): void {
   }
 }
 
-/** Reads the journal mode from the header. A database stays in WAL mode after it is closed. */
+/**
+ * Returns true if the header says that the database is in WAL mode. The mode is stored in the file, so it does not end
+ * when the database is closed.
+ */
 function isInWalMode(path: string): boolean {
   const header = Buffer.alloc(20)
   let file: number
@@ -149,7 +156,7 @@ function isMountPoint(path: string): boolean {
   }
 }
 
-/** In mountinfo, a space is written as `\\040`. */
+/** Decodes octal escapes. For example, a space in a path is written as `\040` in mountinfo. */
 function unescapeMountPath(target: string): string {
   return target.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

@@ -4,19 +4,19 @@ import type { Random } from "../../environment.ts"
 import { messageOf } from "../../errors.ts"
 import { createPrivateFile, partialName } from "./files.ts"
 
-/** Why events cannot be stored, for reasons that SQLite itself would not report. */
+/** A reason that prevents events from being stored, but that SQLite would not report. */
 export type UnavailableReason = "disk_low" | "file_replaced"
 
 /**
  * Checks what SQLite does not check: that the path still refers to the open file (SQLite silently commits to deleted
- * files), and that there is free disk space.
+ * files), and that enough disk space is free.
  */
 export class DiskGuard {
   #files = new Map<string, string>()
   #replaced = false
   #low = false
 
-  /** `minFree` is the minimum free disk space in bytes. 0: no minimum. */
+  /** `minFree` is the minimum free disk space in bytes, or 0 for no minimum. */
   constructor(
     private readonly path: string,
     private readonly minFree: number,
@@ -51,9 +51,9 @@ export class DiskGuard {
   }
 
   /**
-   * Adds the likely cause to an SQLite error about the disk. To find the cause of an I/O error, tries to create a file
-   * next to the database, and quotes the system's error. SQLite itself does not distinguish a read-only disk from a
-   * failing one, or an unreadable page from a corrupt one.
+   * Returns an SQLite error about the disk with its likely cause added, and any other error unchanged. To find the
+   * cause of an I/O error, tries to create a file next to the database, and quotes the system's error. SQLite itself
+   * does not distinguish a read-only disk from a failing one, or an unreadable page from a corrupt one.
    */
   explain(error: unknown): unknown {
     const { message, code } = error as { message: string; code?: string }
@@ -67,7 +67,7 @@ export class DiskGuard {
     return error
   }
 
-  /** Returns why the system cannot create a file next to the database. '' if it can. */
+  /** Returns why the system cannot create a file next to the database, or '' if it can. */
   #probeFailure(): string {
     const probe = partialName(this.path, this.pid, this.random)
     let file: number | undefined
@@ -86,7 +86,7 @@ export class DiskGuard {
     }
   }
 
-  /** Records the identity of each file when it first appears. The -wal exists after the first commit at the latest. */
+  /** Records the identity of each file when it first appears. The -wal might not exist until the first commit. */
   #recordFiles(): void {
     for (const file of [this.path, `${this.path}-wal`]) {
       const now = this.#files.has(file) ? undefined : fileIdentity(file)

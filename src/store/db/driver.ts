@@ -13,7 +13,7 @@ declare const BUILD_ADDON: string | undefined
 
 // The bundler reduces the condition and the template to one literal path, and only embeds the addon at that path. A
 // binary must not contain the package's main entry, which looks for node_modules at an absolute path from the build
-// machine. When running from source, the main entry is used, because it detects glibc or musl.
+// machine. When running from source, the main entry is used, because it detects whether the system uses glibc or musl.
 const entry =
   typeof BUILD_ADDON === "string" ? require(`better-sqlite3/${BUILD_ADDON}`) : require("better-sqlite3")
 // For Linux, src/build.ts replaces this entry with a module that loads the addon through src/store/db/addon.ts.
@@ -49,7 +49,7 @@ function isLoadFailure(error: unknown): error is Error {
   return error instanceof Error && codeOf(error) === "ERR_DLOPEN_FAILED"
 }
 
-/** Messages from the glibc and musl loaders if the file system is mounted noexec. */
+/** Matches the messages of the glibc and musl loaders for a file system that is mounted noexec. */
 const noexec = /failed to map|not permitted|permission denied/i
 
 /** Converts the loader's message to an error that says what to do. */
@@ -68,7 +68,7 @@ export function loadFailureError(reason: string): UserError {
   )
 }
 
-/** Loads the addon before threads start, because a process must not load it twice. */
+/** Loads the addon. Must be called before threads start, because a process must not load it twice. */
 export function loadDriver(): void {
   new Database(":memory:").close()
 }

@@ -18,8 +18,7 @@ export interface ExclusiveLock {
 
 /** Locks the database at `path`. Throws a UserError if any process has it open, even an idle server. */
 export function lockExclusively(path: string, pid: number): ExclusiveLock {
-  // The lock through SQLite is not enough, because a server can hold a deleted or damaged file, which SQLite cannot
-  // lock.
+  // A lock through SQLite is not enough: a server might have a deleted or damaged file open, which SQLite cannot lock.
   const server = new ServerLock(path, pid)
   let db: Db | undefined
   try {
@@ -91,7 +90,7 @@ function linkAside(path: string, aside: string): void {
     linkSync(path, aside)
   } catch (error) {
     if (codeOf(error) === "EEXIST") throw error
-    renameSync(path, aside) // a file system without hard links
+    renameSync(path, aside) // this file system has no hard links
   }
 }
 

@@ -7,7 +7,10 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 const [lockShared, lockExclusive, nonBlocking] = [1, 2, 4]
 /** File names of the C libraries glibc and musl. */
 export const cLibraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
-/** Maximum number of attempts. A process that only tests the lock holds it for a few µs. */
+/**
+ * Maximum number of attempts to acquire the lock. Retries are needed because a process that only tests the lock holds
+ * it for a few µs.
+ */
 const maxAttempts = 10
 /** Pause between attempts, in ms. */
 const retryPause = 20
@@ -20,8 +23,8 @@ export class FileLock {
   #file: number | undefined
 
   /**
-   * Returns false if another process holds the lock. Returns true if the file does not exist or the system does not
-   * support the lock.
+   * Returns true if the lock was acquired, and also if the file does not exist or the system does not support the lock.
+   * Returns false if another process holds the lock.
    */
   acquire(path: string): boolean {
     if (this.#file !== undefined) return true
@@ -60,8 +63,8 @@ export function isFileLocked(path: string): boolean {
 
 /**
  * Returns true if /proc/locks lists an flock(2) lock on the file. This list is checked first, because flock(2)
- * sometimes reported a held lock as free: once in 50 commands started in quick succession. flock(2) is still needed for
- * file systems such as overlays, for which the list contains a different device number.
+ * sometimes reports a held lock as free. This happened once in 50 commands that were started in quick succession.
+ * flock(2) is still needed for file systems such as overlays, for which the list contains a different device number.
  */
 function isListed({ dev, ino }: { dev: number; ino: number }): boolean {
   if (process.platform !== "linux") return false

@@ -36,13 +36,13 @@ export function partialName(path: string, pid: number, random: (bytes: Uint8Arra
   return `${path}.partial-${pid}-${Buffer.from(random(new Uint8Array(randomBytes))).toString("hex")}`
 }
 
-/** Names created by versions before 0.2 have no random part. */
+/** Matches the names that `partialName` returns. Names from versions before 0.2 have no random part. */
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**
  * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name that
- * they would have been renamed to. Skips files of running processes and of other users, because a link or name created
- * by another user must not make this process delete files.
+ * they would have been renamed to. Skips files of running processes. Also skips files of other users, who must not be
+ * able to make this process delete files by creating a link or a name.
  */
 export function removePartials(folder: string, isOurs: (name: string) => boolean, ownPid: number): void {
   for (const name of readdirSync(folder)) {

@@ -14,7 +14,7 @@ export interface Growth {
 }
 
 const dayMs = 86_400_000
-/** Number of days over which the rate is averaged. A week includes a weekend. */
+/** Number of days over which the rate is averaged. A week includes both workdays and a weekend. */
 const rateDays = 7
 
 const sql = {
@@ -22,7 +22,8 @@ const sql = {
   // index scan, which would have to sort all IDs. Subtracting two counts is ten times as fast as checking each row.
   events:
     "select (select count(*) from event_rows) - (select count(*) from event_rows where website_rid < 0)",
-  // Uses subqueries, because each of them is a lookup. `select min(id), max(id)` would scan all rows.
+  // Uses subqueries, because SQLite answers each of them with a single lookup. `select min(id), max(id)` would scan all
+  // rows.
   bounds: "select (select min(id) from event_rows) as least, (select max(id) from event_rows) as most",
   oldest: "select ts + delay from event_rows where +website_rid >= 0 order by id limit 1",
   newest: "select ts + delay from event_rows where +website_rid >= 0 order by id desc limit 1",
@@ -51,9 +52,9 @@ export function growthOf(db: Db, now: number, defaultRetention: number | undefin
 }
 
 /**
- * Returns the average over the last `rateDays` days. Finds the first event in this time by binary search over the IDs,
- * which are in order of receipt. After an import or a clock change, the result is an estimate. The first day counts as
- * a full day, because a rate based on a few hours would be meaningless.
+ * Returns the average number of events per day over the last `rateDays` days. Finds the first event in this period by
+ * binary search over the IDs, which are in order of receipt. After an import or a clock change, the result is an
+ * estimate. The first day counts as a full day, because a rate based on a few hours would be meaningless.
  */
 function eventsPerDay(db: Db, events: number, oldest: number | null, now: number): number {
   const { least, most } = db.prepare(sql.bounds).get() as { least: number | null; most: number | null }
@@ -72,7 +73,10 @@ function eventsPerDay(db: Db, events: number, oldest: number | null, now: number
   return recent / Math.min(rateDays, Math.max(1, (now - oldest) / dayMs))
 }
 
-/** Events without a website follow the default retention. If the default is 0, they are kept forever. */
+/**
+ * Returns undefined if some events are kept forever. The default always counts, because it applies to events without a
+ * website.
+ */
 function longestRetention(db: Db, defaultRetention: number | undefined): number | undefined {
   const all = [defaultRetention ?? 0, ...(db.prepare(sql.retained).pluck().all() as number[])]
   return all.includes(0) ? undefined : Math.max(...all)

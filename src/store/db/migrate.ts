@@ -145,8 +145,8 @@ function unexpectedSchema(path: string, name: string): UserError {
 
 /**
  * Applies pending migrations in one transaction, so that the previous version can still use the database after a
- * failure. Returns their names. Two processes can safely call this function at the same time. Throws a UserError if a
- * migration cannot be applied to the schema.
+ * failure. Returns the names of the applied migrations. Two processes can safely call this function at the same time.
+ * Throws a UserError if a migration cannot be applied to the schema.
  */
 export function migrate(db: Db, path: string, now: number, known = migrations): string[] {
   const apply = db.transaction(() => {
@@ -164,7 +164,7 @@ export function migrate(db: Db, path: string, now: number, known = migrations): 
     db.pragma(`application_id = ${applicationId}`)
     return pending.map(({ name }) => name)
   })
-  // A migration can change column types in sqlite_schema.
+  // Allows migrations to edit sqlite_schema, for example to change column types.
   db.unsafeMode(true)
   try {
     return apply.immediate()

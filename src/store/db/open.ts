@@ -26,14 +26,17 @@ export interface OpenOptions {
   pageCacheKiB?: number | undefined
 }
 
-/** Default size of the page cache in KiB. Inserts only touch the right edges of the table and of two indexes. */
+/**
+ * Default size of the page cache in KiB. This is enough for inserts, which only touch the right edges of the table and
+ * of two indexes.
+ */
 export const cacheKiB = 32_768
 /**
  * Number of WAL pages (4 KiB each) that triggers a checkpoint: 16 MiB. With more frequent checkpoints, a page that
  * changes often would be written to the file ten times instead of once.
  */
 const checkpointPages = 4_000
-/** A checkpoint truncates a -wal that is larger than this, in bytes. */
+/** Size in bytes to which a checkpoint truncates a larger -wal. */
 const maxWalBytes = 67_108_864
 
 /**
@@ -61,7 +64,7 @@ export function openDatabase({
       db.pragma("auto_vacuum = incremental")
     }
     db.pragma("journal_mode = wal")
-    // This setting is per connection. better-sqlite3 opens a database in WAL mode with NORMAL.
+    // This setting is not stored in the file, and its default in better-sqlite3 is NORMAL for databases in WAL mode.
     db.pragma(`synchronous = ${durability === "fsync" ? "full" : "normal"}`)
     db.pragma(`cache_size = -${pageCacheKiB}`)
     db.pragma(`wal_autocheckpoint = ${checkpointPages}`)
@@ -119,7 +122,10 @@ export function truncateWal(db: Db): boolean {
  */
 export const readerTimeout = 5_000
 
-/** A database in WAL mode whose folder is not writable is read into memory up to this size in bytes. */
+/**
+ * Maximum size in bytes of a database that is read into memory because it is in WAL mode and its folder is not
+ * writable.
+ */
 const maxBytesInMemory = 268_435_456
 /** Offsets of the two journal mode bytes in the file header (for writing and reading), and their value without WAL. */
 const [writeVersion, readVersion, rollbackJournal] = [18, 19, 1]
@@ -187,7 +193,8 @@ function openInMemory(path: string): Db {
 /**
  * Closes a reader of an undamaged database, and removes a leftover -wal. If the last connection to close is read-only,
  * it leaves a -wal behind: an empty one that it created, or one from a server that has since stopped. If the last
- * connection to close can write, it removes the -wal. So this function briefly opens such a connection.
+ * connection to close can write, it removes the -wal. Therefore, this function briefly opens a connection that can
+ * write.
  */
 export function closeAfterReading(db: Db): void {
   db.close()
@@ -201,8 +208,8 @@ export function closeAfterReading(db: Db): void {
       writer.close()
     }
   } catch {
-    // There is no permission, or the file is in use. Nothing is lost: the next process that opens the database reads
-    // the -wal.
+    // This process has no write permission, or the file is in use. Nothing is lost: the next process that opens the
+    // database reads the -wal.
   }
 }
 

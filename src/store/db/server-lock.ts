@@ -5,9 +5,9 @@ import { FileLock } from "./file-lock.ts"
 import { databaseError } from "./open.ts"
 
 /**
- * Ensures that only one server uses a database. The lock is an SQLite lock on a small database next to it,
- * `<path>-lock`, which stores the pid of the holder. The system releases the lock when the process ends for any reason.
- * A second lock, on the database file itself, rejects a server that opens the file under another name.
+ * Ensures that only one server uses a database. The lock is an SQLite lock on `<path>-lock`, a small database that
+ * stores the pid of the holder. The system releases the lock when the process ends for any reason. A second lock, on
+ * the database file itself, rejects a server that opens the file under another name.
  */
 export class ServerLock {
   readonly #path: string
@@ -83,13 +83,16 @@ export class ServerLock {
     }
   }
 
-  /** Must be called after this process has closed its connections to the database (see `FileLock`). */
+  /**
+   * Releases both locks. Must be called after this process has closed its connections to the database (see `FileLock`).
+   */
   release(): void {
     this.#file.release()
     try {
       rmSync(this.#path, { force: true })
     } catch {
-      // The disk is failing. The file remains, as after a kill, but the lock is released.
+      // The lock file cannot be removed, for example because the disk is failing. It stays behind, as it does if the
+      // process is killed, but closing it releases the lock.
     }
     this.#db.close()
   }

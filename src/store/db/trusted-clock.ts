@@ -2,13 +2,13 @@ import type { Db } from "./driver.ts"
 
 const dayMs = 86_400_000
 /**
- * If the actual and the expected time differ by more than this (in ms), the clock has jumped. Clock corrections and
- * suspends cause smaller differences.
+ * If the actual and the expected time differ by more than this (in ms), the clock is considered to have jumped. Clock
+ * corrections and suspends usually cause smaller differences.
  */
 const jumpThreshold = dayMs
 /**
- * How long a clock must run steadily after a jump before it is trusted, in ms. During this time, people can read the
- * log and correct the clock.
+ * How long a clock must run steadily after a jump before it is trusted, in ms. This gives the operator time to see the
+ * warning and correct the clock.
  */
 const trustDelay = dayMs
 
@@ -66,7 +66,7 @@ export class TrustedClock {
   }
 }
 
-/** Returns the time that a clock shows if it has not been set since `reading`. */
+/** Returns the time that the wall clock shows if it has not been set since `reading`. */
 function extrapolate(reading: Reading, elapsed: number): number {
   return reading.now + elapsed - reading.elapsed
 }
@@ -87,8 +87,8 @@ function trustedTimes(db: Db): number[] {
   const last = upTo(Number.MAX_SAFE_INTEGER)
   if (!last) return [created]
   // IDs are in order of receipt, so a binary search finds the newest event that was received at least a day before the
-  // last one. If the clock was set back at some point, the search can go wrong. In that case, only the creation time is
-  // used.
+  // last one. If the clock was ever set back, the search might find an event from a different time. In that case, only
+  // the creation time is used.
   const limit = last.receivedAt - trustDelay
   let [before, after] = [0, last.id]
   while (after - before > 1) {

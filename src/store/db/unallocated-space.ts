@@ -6,11 +6,11 @@ import { truncateWal } from "./open.ts"
 
 /*
  * `secure_delete` zeroes deleted cells and pages that become free, but not the copies that SQLite leaves when it moves
- * cells. To balance a B-tree, SQLite moves cells to other pages and can rebuild the old page from its end. It does not
- * zero the region between the cell pointers and the cells: the *unallocated space* of section 1.6 of SQLite's "Database
- * File Format". If a cell is deleted after such a move, even years later, its copy stays readable until the old page
- * fills up. SQL cannot zero that region, because a statement cannot choose the page that it writes. This module zeroes
- * it directly in the file.
+ * cells. To balance a B-tree, SQLite moves cells to other pages, and can rewrite the remaining cells at the end of the
+ * old page. It does not zero the region between the cell pointers and the cells: the *unallocated space* of section 1.6
+ * of SQLite's "Database File Format". If a cell is deleted after such a move, even years later, its copy stays readable
+ * until the old page fills up. SQL cannot zero that region, because a statement cannot choose the page that it writes.
+ * This module zeroes it directly in the file.
  *
  * SQLite ignores the content of unallocated space. Zeroing it is safe while no other connection can write the page, and
  * permanent if no connection has an older copy of the page:
@@ -130,8 +130,8 @@ async function overwriteSteps(
 const readAsync = promisify(read)
 
 /**
- * Runs `overwrite` under the write lock while the -wal is empty. If the lock is taken or another process has committed,
- * returns false without running it.
+ * Runs `overwrite` under the write lock while the -wal is empty. Returns false without running it if another connection
+ * holds the lock or has committed.
  */
 function withCurrentFile(writer: Db, overwrite: () => boolean): boolean {
   try {
@@ -175,7 +175,7 @@ function isPointerMap(page: number, usableSize: number, pageSize: number): boole
 
 /**
  * Returns the position of a B-tree page's unallocated space. Returns undefined for other pages, and for pages whose
- * header contradicts their cell pointers, so that damage does not spread.
+ * header contradicts their cell pointers, so that damaged pages stay as they are.
  */
 function unallocatedSpace(page: Buffer): { start: number; end: number } | undefined {
   const type = page.readUInt8(0)
