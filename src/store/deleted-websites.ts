@@ -32,8 +32,7 @@ export function sweepDeleted(db: Db, now: number, limit = sweepRows): boolean {
   const rid = db.prepare(sql.deletedWebsite).pluck().get({ settled }) as number | undefined
   if (rid === undefined) return false
   if (deleteEventsBefore(db, rid, limit)) return true
-  // The query engine also deletes column blocks, but it might not be running. Replaced blocks are stored with `-1 -
-  // rid` in place of the rid.
+  // The query engine also deletes column blocks, but it might not be running. `-1 - rid` stands for replaced blocks.
   for (const blocksOf of [rid, -1 - rid]) {
     if (db.prepare(sql.deleteBlocks).run({ blocksOf, limit }).changes > 0) return true
   }

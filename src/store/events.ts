@@ -24,7 +24,7 @@ export interface EventRow {
   /** 0 for an event without a website. */
   websiteRid: number
   name: string
-  /** '' if missing. The same applies to `source`. */
+  /** '' if missing, like `source`. */
   namespace: string
   source: string
   /** JSON array of the property keys in order. '' if `properties` is an object or null. */
@@ -47,7 +47,7 @@ export interface EventRow {
   eventId: string | null
   /** JSON values in the order of `keys`, without brackets. If `keys` is '', a JSON object. */
   properties: string | null
-  /** Custom if absent. */
+  /** Default: `custom`. */
   kind?: EventKind
   /** Null or absent if unknown. */
   client?: ClientContext | null
@@ -70,14 +70,14 @@ const columns = [
 ]
 
 /**
- * Columns that are only bound if a row has a context. Always binding these two values would make all other inserts 5%
- * slower.
+ * Columns that a statement only binds if one of its rows has a context. Always binding them would make inserts of rows
+ * without a context 5% slower.
  */
 const contextColumns = ["client_id", "acquisition_id"]
 
 /**
- * Numbers of rows per statement. Statements with 32 and with 64 rows were equally fast, and smaller ones were slower.
- * The smaller statements insert the remaining rows if fewer than 32 are left.
+ * Numbers of rows per statement. In measurements, statements with 64 rows were no faster than with 32, and smaller ones
+ * were slower. The smaller statements insert the remaining rows if fewer than 32 are left.
  */
 const statementSizes = [32, 8, 1]
 
@@ -207,7 +207,8 @@ export class EventInserter {
 
   /**
    * Inserts rows and returns how many were inserted. Skips rows whose `eventId` already exists. `types` contains the
-   * results of `typesOf` in the same transaction. If `types` is absent, revalidates the caches and looks up the types.
+   * type IDs that `typesOf` returned in the same transaction. If `types` is absent, revalidates the caches and looks up
+   * the types.
    */
   insert(rows: readonly EventRow[], types = this.#currentTypesOf(rows)): number {
     if (!this.#someUnpacked && !this.#someRemoved) return this.#insert(rows, types)
@@ -257,10 +258,10 @@ export class EventInserter {
   }
 
   /**
-   * Of the rows from `first` to `end`, inserts those that the last statement skipped although their event IDs are new,
-   * and returns how many it inserted. A row is skipped if another UUID has the same indexed bytes. Stores these IDs as
-   * text, because an index compares text as a whole. Even if a sender chooses IDs that collide, they cost no more than
-   * other IDs.
+   * Inserts those rows from `first` to `end` that the last statement skipped although their event IDs are new. Returns
+   * how many it inserted. Such a row is skipped if a stored UUID has the same indexed bytes. Its event ID is stored as
+   * text, because the index on text compares complete IDs. Therefore, IDs that a sender chooses to collide cost no more
+   * than other IDs.
    */
   #insertUnpacked(rows: readonly EventRow[], types: readonly number[], first: number, end: number): number {
     let inserted = 0
@@ -323,8 +324,8 @@ export class EventInserter {
 
   /**
    * If a row has many keys and they no longer fit in the dictionary, returns the row with its properties as an object,
-   * which is how it will be stored. The check and the conversion take 1 ms per row. Must be called before the commit,
-   * because the commit blocks all other requests.
+   * which is how it will be stored. Otherwise, returns the row unchanged. The check and the conversion take 1 ms per
+   * row. Must be called before the commit, because the commit blocks all other requests.
    */
   withObject(row: EventRow): EventRow {
     if (row.keys.length < longKeys || this.#types.has(typeKey(row, row.keys))) return row
@@ -356,9 +357,9 @@ export class EventInserter {
   }
 
   /**
-   * Clears the caches if a check of unused types and contexts has started in any process, because the check can only
-   * see later uses of them that are recorded in the database. Must be called in each transaction. Until the transaction
-   * ends, only this connection can start a check.
+   * Clears the caches if a check of unused types and contexts has started in any process, because the check only sees
+   * later uses of them if they are recorded in the database, which does not happen for cached IDs. Must be called in
+   * each transaction. Until the transaction ends, only this connection can start a check.
    */
   revalidateCaches(): void {
     this.#texts.begin()
@@ -536,9 +537,9 @@ export function countEvents(db: Db, websiteRid: number): number {
 }
 
 /**
- * Number of events to delete per transaction. This takes about 10 ms if each has an eventId, because their index
- * entries are scattered.
+ * Number of events to delete per transaction. This takes about 10 ms if each event has an `eventId`, because the index
+ * entries of these IDs are scattered.
  */
 export const sweepRows = 500
-/** Pause between these transactions, in ms, because new events have priority. */
+/** Pause between these transactions in ms, during which new events can be stored. */
 export const sweepPause = 25

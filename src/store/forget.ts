@@ -42,7 +42,7 @@ const rowsPerScan = 2_000
 const scanPause = 1
 /**
  * Maximum number of attempts for a step that a reader or another process's commit blocks, and the longest pause between
- * attempts in ms. Most readers and commits end soon.
+ * attempts in ms. Most readers and commits finish quickly.
  */
 const maxAttempts = 50
 const maxRetryPause = 100
@@ -79,7 +79,8 @@ const sql = {
   deleteVisitorsLinks: `
     delete from profile_links
     where website_rid = :rid and anonymous_id in (select value from json_each(:anonymousIds))`,
-  // The layout of a stale block is never read. Quarters belong to slices, so they are deleted together with any slice.
+  // The layout of a stale block is never read. The quarters of all slices are stored in one value, so they cannot be
+  // kept if a slice is deleted.
   clearStaleBlocks: `
     update blocks set
       layout = '',
@@ -124,9 +125,9 @@ export async function countPerson(
  *
  * Deleted bytes are overwritten: cells and pages by `secure_delete`, and copies of cells in pages by
  * `overwriteUnallocatedSpace`, which also truncates the -wal and takes the descriptor of the file from `files`.
- * `overwritten` is false if that function failed.
+ * `overwritten` is false if that function gave up.
  *
- * Events that arrive during the call can remain. If the call is interrupted, call it again to finish.
+ * Events that arrive during the call might remain. If the call is interrupted, call it again to finish.
  *
  * `findRemoved` finds the person's events that were removed from the file. Queries exclude them immediately, and the
  * cluster deletes them later.
@@ -159,8 +160,8 @@ export async function forgetPerson(
   }
   // More events might have been removed from the file since the first search.
   removedEvents += await forgetRemoved(db, person, await findRemoved(), schedule)
-  // This step runs before the links are deleted: if it is interrupted, the next call can still find the IDs through the
-  // links.
+  // This step runs before the links are deleted, so that the next call can still find the IDs through the links if this
+  // call is interrupted.
   await eraseUnusedIds(db, personIds, schedule)
   const profileAndLinks = await schedule.write(() => {
     const ids = storedIdsOf(db, person, now)
@@ -233,7 +234,10 @@ export function holdsPerson(db: Db, websiteId: string, id: Person["id"], known: 
 type DeletedIds = [anonymousId: string | null, profileId: string | null]
 
 interface PersonFilter {
-  /** `storedIds` contains the anonymous IDs in the form stored in event rows. Both lists are JSON. */
+  /**
+   * `anonymousIds` and `storedIds` are JSON arrays. `storedIds` contains the anonymous IDs in the form in which event
+   * rows store them.
+   */
   values: { rid: number; profileId: string | null; anonymousIds: string; storedIds: string }
   /** SQL condition that an event belongs to the person. */
   match: string

@@ -5,7 +5,7 @@ export type IdKind = "visitors" | "sessions" | "profiles"
 export const idKinds: readonly IdKind[] = ["visitors", "sessions", "profiles"]
 
 /**
- * Whether the texts of this kind of ID are stored. The texts of session IDs would take 18 bytes per event, because
+ * Whether the texts of each kind of ID are stored. The texts of session IDs would take up 18 bytes per event, because
  * there can be nearly as many sessions as events. Session IDs are also rarely searched.
  */
 export const hasTexts: Readonly<Record<IdKind, boolean>> = { visitors: true, sessions: false, profiles: true }

@@ -12,18 +12,18 @@ import type { Db } from "./db/driver.ts"
  * - If several profiles are linked to an anonymous ID, its events without a profile belong to each of them. With more
  *   than `maxProfilesPerVisitor` profiles, the ID is not a personal device but a constant sent by a program, and its
  *   events only belong to the profiles they name.
- * - Anonymous IDs are compared as stored. An ID stored as a daily hash also matches the plain ID during its day.
- *   After that day, the two cannot be connected unless /identify linked the hash.
+ * - Anonymous IDs are compared as stored. An ID stored as a daily hash also matches the plain ID until the end of the
+ *   day of the hash. After that day, the two cannot be connected unless /identify linked the hash.
  *
  * A link is either made by a key or claimed by a page. Anyone can claim a link, so these rules ignore claims: a claim
  * does not assign events to a profile, and does not include them when a profile is deleted or exported. An anonymous ID
  * never has both kinds of links: a link made by a key replaces claims, and later claims are not stored. Apart from
- * that, only `forgetPerson` removes links.
+ * that, links are only removed when a person or a website is deleted.
  */
 
 /**
- * Two or three people can share a device. An ID with more than twenty profiles belongs to a shared terminal, such as a
- * point of sale.
+ * Maximum number of profiles of a personal device. Two or three people can share one. An ID with more than twenty
+ * profiles belongs to a shared terminal, such as a point of sale, or is a constant sent by a program.
  */
 const maxProfilesPerVisitor = 20
 /** Number of links per read. A read takes a few ms. */
@@ -88,7 +88,10 @@ export function latestProfileOf(db: Db, rid: number, anonymousId: string): strin
 /** A stored anonymous ID, and the profiles to which its events without a profile belong. */
 export type LinkedVisitor = [anonymousId: string, profileIds: string[]]
 
-/** Yields all visitors of a website that were linked with a key, in batches. */
+/**
+ * Yields the visitors of a website that were linked with a key, in batches. Leaves out IDs with more than
+ * `maxProfilesPerVisitor` profiles.
+ */
 export function* linkedVisitors(db: Db, rid: number): Generator<LinkedVisitor[]> {
   const links = db.prepare(sql.links).raw()
   let [anonymousId, profileId] = ["", ""]

@@ -4,12 +4,12 @@ import type { Db } from "./db/driver.ts"
 import { hashToken, newToken } from "./tokens.ts"
 import { hasOwner, type User, type UserRow, userFromRow } from "./users.ts"
 
-/** What one-time links are for: creating the first owner, accepting an invitation, or resetting a password. */
+/** Purposes of one-time links: creating the first owner, accepting an invitation, or resetting a password. */
 export const purposes = ["setup", "invite", "reset"] as const
 export type Purpose = (typeof purposes)[number]
 
 const dayMs = 86_400_000
-/** How long a link is valid, in ms. A reset link expires soon because the user is waiting for it. */
+/** How long a link is valid, in ms. A reset link expires after only one day, because the user is waiting for it. */
 const lifetimes: Record<Purpose, number> = { setup: 7 * dayMs, invite: 7 * dayMs, reset: dayMs }
 
 export interface Invite {
@@ -61,8 +61,8 @@ export function createInvite(
 }
 
 /**
- * Returns the link with a token. Throws `invite_unknown` if it does not exist or has expired, or if it is a setup link
- * and there is already an owner.
+ * Returns the link with this token. Throws `invite_unknown` if it does not exist or has expired, or if it is a setup
+ * link and there is already an owner.
  */
 export function findInvite(db: Db, token: string, now: number): Invite {
   const row = db.prepare(sql.find).get({ hash: hashToken(token), now }) as InviteRow | undefined

@@ -56,7 +56,10 @@ export type KeyGrant = Grant & Pick<Key, "name">
 /** 192 bits, which is more than the required 160 and a whole number of base64 characters. */
 const secretBytes = 24
 const prefix = "dbdy_"
-/** The prefix and 7 characters out of 32. Enough to tell keys apart, but no help in guessing the rest. */
+/**
+ * Length of `start`: the prefix and 7 of the 32 random characters. This is enough to tell keys apart, but does not help
+ * to guess the rest.
+ */
 const startLength = 12
 
 const keyPattern = new RegExp(`^${prefix}[A-Za-z0-9_-]{32}$`)
@@ -148,7 +151,7 @@ export function listKeys(db: Db): Key[] {
   return (db.prepare(sql.list).all() as KeyRow[]).map(fromRow)
 }
 
-/** Returns all keys. The map's keys are the secrets' hashes from `hashKey`. */
+/** Returns a map from the hash of each secret (see `hashKey`) to its key. During a rotation, a key has two secrets. */
 export function keysByHash(db: Db): Map<string, FoundKey> {
   const rows = db.prepare(sql.hashes).all() as (KeyRow & { hash: Buffer; previous_hash: Buffer | null })[]
   const found = new Map<string, FoundKey>()
@@ -246,7 +249,7 @@ export function endKeyOverlap(db: Db, id: string): Key {
   return findKey(db, id)
 }
 
-/** Writes when keys were last used. `uses` maps key IDs to Unix ms. */
+/** Stores when keys were last used. `uses` maps key IDs to Unix ms. */
 export function writeLastUsed(db: Db, uses: ReadonlyMap<string, number>): void {
   const statement = db.prepare(sql.used)
   for (const [id, at] of uses) statement.run({ id, at })

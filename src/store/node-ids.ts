@@ -4,7 +4,7 @@ import type { Db } from "./db/driver.ts"
 /*
  * Several servers can ship events to one ClickHouse cluster (see src/clickhouse/README.md). Each of these servers is a
  * node with its own file. The event IDs of node n start after n * `idsPerNode`, so they are unique in the cluster.
- * Within a node, they are in the order of the commits. Files without a node number have the IDs of node 0.
+ * Within a node, they are in commit order. Files without a node number have the IDs of node 0.
  */
 
 /** Number of event IDs per node. A node that receives a billion events per day uses them up in 24 years. */
@@ -32,8 +32,8 @@ export function nodeOf(id: number): number {
 }
 
 /**
- * The IDs of a node are above `startOfNode(id)` and up to `endOfNode(id)`. `id` is any ID of the node, or the start
- * itself.
+ * Returns the number below the first ID of a node. The IDs of the node are above `startOfNode(id)` and up to
+ * `endOfNode(id)`. `id` is any ID of the node, or the start itself.
  */
 export function startOfNode(id: number): number {
   return nodeOf(id) * idsPerNode

@@ -9,7 +9,7 @@ const uuidLength = 36
 const uuidBytes = 16
 const dash = 45
 const dashesAt = [8, 13, 18, 23] as const
-/** Position of the first of the two digits of each byte. */
+/** Position of each byte's first hexadecimal digit. */
 const digitsAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34] as const
 const noDigit = 255
 /** Maps character codes to values of lower-case hexadecimal digits. */

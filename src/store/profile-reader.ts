@@ -4,7 +4,7 @@ export interface StoredProfile {
   profile_id: string
   /** JSON string of an object. */
   traits: string
-  /** JSON string of an array: the names of the traits that were sent only by a page. */
+  /** JSON string of an array that contains the names of the claimed traits, which only pages have sent. */
   claimed: string
   created_at: number
   updated_at: number
@@ -14,7 +14,7 @@ export interface StoredLink {
   anonymous_id: string
   profile_id: string
   linked_at: number
-  /** 1 if only a page made the link. */
+  /** 1 if the link is a claim, made by a page and not with a key. */
   claimed: 0 | 1
 }
 

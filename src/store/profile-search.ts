@@ -31,12 +31,12 @@ export interface ProfileSearch {
 /** Number of profiles per read. A read blocks the thread for about 2 ms. */
 const profilesPerRead = 1_000
 /**
- * Maximum number of anonymous IDs per profile to search, and to return. Most profiles have two or three, but profiles
- * created by programs can have thousands.
+ * Maximum number of anonymous IDs per profile that are searched, and that are returned. Most profiles have two or
+ * three, but profiles created by programs can have thousands.
  */
 const maxSearchedIds = 1_000
 const maxReturnedIds = 100
-/** Maximum of `offset + limit` in a search. That many results are sorted in memory, and nobody reads more of them. */
+/** Maximum of `offset + limit` in a search. It limits how many results are sorted in memory, and nobody reads more. */
 export const maxSearchResults = 10_000
 
 const sql = {

@@ -89,7 +89,8 @@ export class Profiles {
   }
 
   /**
-   * Updates a profile and links it to the visitor. Throws `invalid_shape` if the profile would have too many traits.
+   * Creates or updates a profile, and links it to the visitor if there is one. Throws `invalid_shape` if the traits of
+   * the profile would be too many or too large.
    */
   identify(identity: Identity, now: number): void {
     const { websiteRid, profileId, anonymousId, hashVisitor, isClaim = false } = identity
@@ -133,8 +134,8 @@ export class Profiles {
       if (isClaim && value !== null) claimed.add(key)
       else claimed.delete(key)
     }
-    // If the profile would be too large, drops all claimed traits. Otherwise, pages could fill a profile so that
-    // requests from the owner's backend would be rejected.
+    // If a request with a key would make the profile too large, drops all claimed traits. Otherwise, pages could fill a
+    // profile so that requests from the owner's backend would be rejected.
     if (!isClaim && isTooLarge(merged, JSON.stringify(Object.fromEntries(merged)))) {
       for (const key of claimed) merged.delete(key)
       claimed.clear()
@@ -143,7 +144,7 @@ export class Profiles {
   }
 }
 
-/** `json` contains the traits as JSON. */
+/** Returns true if there are too many traits, or if `json`, which contains the traits, is too long. */
 function isTooLarge(traits: ReadonlyMap<string, unknown>, json: string): boolean {
   return traits.size > maxTraits || Buffer.byteLength(json) > maxTraitBytes
 }

@@ -1,7 +1,7 @@
 import { closeBrace, closeBracket, comma, endOfString, openBrace, openBracket, quote } from "../json-text.ts"
 
-// Processes the JSON text of properties without parsing it, because parsing 120,000 keys would block the committing
-// thread for 60 ms. JSON.stringify wrote these strings, so they are valid and contain no whitespace between tokens.
+// Processes the JSON text of properties without parsing it, because parsing 120,000 keys would block commits for 60 ms.
+// JSON.stringify wrote these strings, so they are valid and contain no whitespace between tokens.
 
 /**
  * Returns the JSON text of an object. `keys` is a JSON array of strings. `values` contains the items of a JSON array,
@@ -18,7 +18,7 @@ export function objectOf(keys: string, values: string): string {
   return `{${parts.join(",")}}`
 }
 
-/** Iterates over the strings in a JSON array. */
+/** Yields the strings in a JSON array. */
 export function* stringsOf(array: string): Generator<string> {
   for (const [start, end] of itemsOf(array, 1)) {
     const text = array.slice(start, end)
@@ -26,7 +26,7 @@ export function* stringsOf(array: string): Generator<string> {
   }
 }
 
-/** Iterates over the start and end of each item of a list, from `at` to the closing bracket. */
+/** Yields the start and end of each item of a JSON array, from `at` to the closing bracket. */
 function* itemsOf(text: string, at: number): Generator<[start: number, end: number]> {
   while (at < text.length - 1) {
     const end = endOfItem(text, at)

@@ -4,7 +4,7 @@ import { stringsOf } from "./properties-json.ts"
 const dayMs = 86_400_000
 /**
  * Maximum number of property keys that a website can add to the dictionary of event types per UTC day. Rows with
- * further new keys store these keys themselves, so that generated keys (`item_8123`) only take space in their own
+ * further new keys store these keys themselves, so that generated keys (`item_8123`) only take up space in their own
  * events.
  */
 export const maxNewKeysPerDay = 2_000
@@ -37,7 +37,7 @@ export class PropertyKeyQuota {
   readonly #hashes: Statement
   readonly #added: Statement
   readonly #add: Statement
-  /** Keys of each website by its rid. */
+  /** Maps the rid of each website to its keys. */
   readonly #websites = new Map<number, WebsiteKeys>()
   #cached = 0
 
@@ -79,8 +79,8 @@ export class PropertyKeyQuota {
   #websiteKeys(websiteRid: number, day: number): WebsiteKeys {
     let website = this.#websites.get(websiteRid)
     if (!website) {
-      // The cache is not cleared while it contains the current website: if the website had more keys than fit in the
-      // cache, they would be read again for each row.
+      // Does not clear the cache while it contains the current website. Otherwise, if the website had more keys than
+      // fit in the cache, they would be read again for each row.
       if (this.#cached > maxCachedHashes) this.reset()
       const hashes = new Set(this.#hashes.all({ websiteRid }) as number[])
       website = { hashes, added: 0, day: Number.NaN }
@@ -106,7 +106,7 @@ function newHashesOf({ hashes, added }: WebsiteKeys, keys: string): Set<number> 
   return newHashes
 }
 
-/** Deletes the records of a website. Called after its last events have been deleted. */
+/** Deletes the records of a website. Must be called after the website's last events have been deleted. */
 export function deletePropertyKeys(db: Db, websiteRid: number): void {
   db.prepare(sql.delete).run({ websiteRid })
 }

@@ -10,7 +10,7 @@ import type { Db } from "./db/driver.ts"
 export type ColumnType = "integer" | "integer?" | "text" | "text?" | "blob" | "blob?"
 
 /**
- * The tables and columns that are copied. Times of last use and of logins are not copied, because each server has its
+ * The tables and columns that are copied. Times of last use and last login are not copied, because each server has its
  * own.
  */
 export const copiedTables = {
@@ -153,9 +153,9 @@ export function registrySource(db: Db): RegistrySource | undefined {
 
 /**
  * Makes the file copy its registry from `url`, the value of --registry. If `url` is `none`, the file keeps the last
- * copy as its own registry. While that registry does not change, the file can become a copy again, and then accepts any
- * registry. Throws a UserError if the file contains a copy and `url` is undefined, or if the file has its own websites,
- * keys or users.
+ * copy as its own registry. As long as that registry has not changed, the file can become a copy again, and then
+ * accepts any registry. Throws a UserError if the file contains a copy and `url` is undefined, or if the file has its
+ * own websites, keys or users.
  */
 export function followRegistry(db: Db, url: string | undefined): void {
   const source = registrySource(db)
@@ -209,7 +209,7 @@ export function storeRegistry(db: Db, copy: RegistryCopy, etag: string, now: num
   for (const { id, password } of copy.users) endSessions.run({ id, password })
   for (const table of ["keys", "users"] as const)
     db.prepare(sql.dropOthers(table)).run({ ids: JSON.stringify(copy[table].map(({ id }) => id)) })
-  // Deletes websites before it stores others, because a new website can have the ID of a deleted one.
+  // Deletes websites before storing others, because a new website might have the ID of a deleted one.
   const websites = copy.websites.filter((website) => website.deleted_at === null)
   db.prepare(sql.deleteWebsites).run({ now, rids: JSON.stringify(websites.map(({ rid }) => rid)) })
   for (const table of tableNames) {
@@ -269,8 +269,9 @@ export function confirmRegistry(db: Db, now: number): void {
 }
 
 /**
- * Runs `work`, which can change copied rows, and returns its result. No server can have the file open. The next copy
- * overwrites the changes. Also accepts a file of an earlier version, which has no copied rows.
+ * Runs `work`, which is allowed to change copied rows, and returns its result. The next copy overwrites the changes.
+ * Must be called while no server has the file open. Also accepts a file of an earlier version, which has no copied
+ * rows.
  */
 export function withWritableRegistry<Result>(db: Db, work: () => Result): Result {
   if (db.prepare(sql.hasTable).pluck().get() === 0) return work()

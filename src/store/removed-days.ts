@@ -38,7 +38,7 @@ export interface RemovedEvent {
   eventId: string | null
 }
 
-/** A change to the events that are removed from the file, or to the records of them. */
+/** A change that removes events from the file, or that changes the records of removed events. */
 export type RemovalChange =
   /**
    * Removes these events of a website and day from the file. The cluster has the events. Skips events that are no
@@ -46,8 +46,9 @@ export type RemovalChange =
    */
   | { type: "remove"; rid: number; day: number; events: readonly Pick<RemovedEvent, "id" | "hash">[] }
   /**
-   * For a removed day, the cluster has `sum` in addition to the events that are also in the file. This is `missing`
-   * events fewer than it should have. The change has no effect if the recorded sum is no longer `expected`.
+   * Corrects the record of a removed day to `sum`: the events that the cluster actually has, apart from events that are
+   * also in the file. `missing` is the number of events that the cluster lacks. The change has no effect if the
+   * recorded sum is no longer `expected`.
    */
   | { type: "correct"; rid: number; day: number; expected: Sum; sum: Sum; missing: number }
   /** Accepts events with these event IDs again. */
@@ -95,8 +96,8 @@ const sql = {
     where website_rid = :rid and via_key = :viaKey and event_id in (:eventId, :packedId)`,
   isLocal: "select 1 from event_rows where id = :id and website_rid >= 0",
   // A trigger preserves the empty row with the highest ID, so that no later event gets that ID. See
-  // migrations/0023_shipping.sql.
-  // The limit prevents SQLite from reading all rows: it does so for an aggregate with a condition.
+  // migrations/0023_shipping.sql. Uses `limit`, because SQLite would read all rows to compute `max(id)` with a
+  // condition.
   reserveNext: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select id + 1, -1, 0, 0, 0, 0, 0 from (select id from event_rows order by id desc limit 1)
@@ -156,15 +157,15 @@ export function findRemovedDay(db: Db, rid: number, day: number): RemovedDay | u
 /** Returns true if removed events of these websites happened on the days of a time range (Unix ms). */
 export type RemovalTest = (rids: readonly number[], from: number, to: number) => boolean
 
-/** Returns a `RemovalTest`. Prepares the statement only once, because that takes longer than running it. */
+/** Returns a `RemovalTest`. Prepares the statement only once, because preparing it takes longer than running it. */
 export function removalTest(db: Db): RemovalTest {
   const statement = db.prepare(sql.between)
   return (rids, from, to) => statement.get(dayRange(rids, from, to)) !== undefined
 }
 
 /**
- * Returns the last removed day of each website in a time range (Unix ms), by the rid of the website. Leaves out
- * websites from which nothing was removed.
+ * Returns a map from the rid of each website to its last removed day in a time range (Unix ms). Leaves out websites
+ * without removed days in this range.
  */
 export function lastRemovedDays(
   db: Db,
@@ -265,7 +266,10 @@ function sumOf(events: readonly Pick<RemovedEvent, "hash">[]): Sum {
   return events.reduce<Sum>((sum, { hash }) => addSums(sum, { events: 1, hash }), { events: 0, hash: 0n })
 }
 
-/** Returns a function that accepts the event ID of a removed event of a website again. */
+/**
+ * Returns a function that deletes the event ID of a removed event of a website, so that new events with this ID are
+ * accepted.
+ */
 function eventIdDeletion(db: Db, rid: number): (event: Pick<RemovedEvent, "viaKey" | "eventId">) => void {
   const statement = db.prepare(sql.deleteEventId)
   return ({ viaKey, eventId }) => {
@@ -294,8 +298,8 @@ export function deleteRemovedEvents(db: Db, rid: number, events: readonly Remove
 
 /**
  * Records that removed events of a website and day are back in the file. Must be called in the transaction that inserts
- * them, before the insert, because this function frees their IDs and event IDs. No block can contain an event with such
- * an ID.
+ * them, before the insert, because this function frees their IDs and event IDs. Column blocks must not cover any of
+ * these IDs.
  */
 export function takeBack(db: Db, rid: number, day: number, events: readonly RemovedEvent[]): void {
   const known = findRemovedDay(db, rid, day)
@@ -315,7 +319,7 @@ export function dropEmptyRemovedDays(db: Db): void {
   db.prepare(sql.dropEmpty).run()
 }
 
-/** Returns a function that is true for the IDs of events that are in the file. */
+/** Returns a function that returns true for the IDs of events that are in the file. */
 export function localTest(db: Db): (id: number) => boolean {
   const statement = db.prepare(sql.isLocal)
   return (id) => statement.get({ id }) !== undefined

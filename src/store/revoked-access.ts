@@ -18,7 +18,7 @@ interface KeyRow {
   expires_at: number | null
   disabled_at: number | null
   revoked_at: number | null
-  /** Undefined in databases from before rotations had an overlap, as in `ShareRow`. */
+  /** Undefined in databases of versions in which rotations had no overlap, here and in `ShareRow`. */
   previous_hash?: Buffer | null
   previous_start?: string | null
   previous_expires_at?: number | null
@@ -39,7 +39,7 @@ interface UserRow {
   role: string
   websites: string | null
   password: string | null
-  /** Undefined in databases from before viewers could be limited to sections. */
+  /** Undefined in databases of versions that could not limit viewers to sections. */
   sections?: string | null
 }
 
@@ -75,9 +75,9 @@ const sql = {
 }
 
 /**
- * Finds access that was revoked or changed between `backup` and `current`, the database that the backup replaces.
- * Returns empty lists if `backup` and `current` are not two states of the same database, or if `current` is older.
- * Reads databases of any version.
+ * Finds access that was revoked or changed between `backup` and `current`, the database that the backup is about to
+ * replace. Returns empty lists if `backup` and `current` are not two states of the same database, or if `current` is
+ * older. Reads databases of any version.
  */
 export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   const nothing: RevokedAccess = { keys: [], links: [], users: [] }
@@ -90,7 +90,7 @@ export function findRevokedAccess(backup: Db, current: Db): RevokedAccess {
   }
 }
 
-/** Makes the changes listed in `revoked` in `backup` too, with values from `current`. */
+/** Applies the changes listed in `revoked` to `backup`, with values from `current`. */
 export function applyRevocations(revoked: RevokedAccess, backup: Db, current: Db): void {
   backup.pragma("secure_delete = on")
   const apply = backup.transaction(() => {
@@ -242,7 +242,7 @@ const keyFields = [
   "revoked_at",
 ] as const
 
-/** Returns only those fields of a row that a statement binds, because the statement rejects all others. */
+/** Returns an object with only these fields of a row. */
 function pick<Row, Field extends keyof Row>(row: Row, fields: readonly Field[]): Pick<Row, Field> {
   // The type assertion is needed because Object.fromEntries does not preserve the types of the keys.
   return Object.fromEntries(fields.map((field) => [field, row[field]])) as Pick<Row, Field>

@@ -12,14 +12,14 @@ export interface Share {
   place: WebsitePlace
   websiteId: string | null
   name: string
-  /** Where the link leads: the part of the address after the website, including the query. */
+  /** Where the link leads: the part of the address after the website, including the query string. */
   path: string
   /** The only page that the link opens, such as `web`, or `boards` for a board. Null: all reports of the website. */
   page: string | null
   /** ID and name of the only board that the link opens. Null: not limited to a board. */
   boardId: string | null
   boardName: string | null
-  /** False if the link shows a board that its creator can no longer share. */
+  /** False if the link shows a board that the creator of the link can no longer share. */
   isActive: boolean
   /** Origins whose pages can embed the link, as sources of `frame-ancestors`. */
   embedHosts: string[]
@@ -48,9 +48,9 @@ const useInterval = 60_000
 const allWebsites = 0
 
 /**
- * SQL condition that is false if the link shows a board that its creator can no longer share. The board can change
- * after it was shared, so the link must stop working when its creator loses the permissions that sharing the board
- * requires.
+ * SQL condition that is false if the link shows a board that the creator of the link can no longer share. The board
+ * might show more data than when it was shared, so the link must stop working when its creator loses the permissions
+ * that are required to share the board.
  */
 const isActive = `(
   s.board_id is null
@@ -120,7 +120,7 @@ export function findShare(db: Db, id: string): Share {
 }
 
 /**
- * Returns the link with a token. Returns undefined if the link has expired at `now` (Unix ms), was deleted, never
+ * Returns the link with this token. Returns undefined if the link has expired at `now` (Unix ms), was deleted, never
  * existed, or is not active.
  */
 export function shareWithToken(db: Db, token: string, now: number): Share | undefined {

@@ -23,7 +23,7 @@ export interface Shipping {
 export type ShippingChange = WatermarkChange | RemovalChange
 
 type WatermarkChange =
-  /** No event with an ID up to `id` will be shipped. */
+  /** Shipping starts. Events with IDs up to `id` will not be shipped. */
   | { type: "start"; writer: string; id: number }
   /** Events up to `id` are about to be sent. */
   | { type: "send"; id: number }
@@ -38,8 +38,8 @@ type WatermarkChange =
   /** The cluster has deleted these events. */
   | { type: "deleted"; ids: readonly number[]; at: number }
   /**
-   * The file was filled from the cluster, which has the events up to `id`. The two still have to be compared. The
-   * change has no effect on a file that has shipped under another name.
+   * The file was filled from the cluster, which has the events up to `id`. The file and the cluster still have to be
+   * compared. The change has no effect on a file that has shipped under another name.
    */
   | { type: "adopt"; writer: string; id: number; at: number }
 
@@ -72,12 +72,12 @@ const sql = {
   deletions: `select count(*) from (select 1 from shipping_deletions limit ${maxCountedDeletions})`,
   deletedIds: "select id from shipping_deletions where id <= :shippedId order by id limit :limit",
   isDeleted: "select exists (select 1 from shipping_deletions where id = :id)",
-  // The cluster might have deleted the events with the highest IDs. A later event must not get an ID below the
-  // watermark.
+  // If the cluster has deleted the events with the highest IDs, they are missing from the file. The empty row prevents
+  // a later event from getting an ID below the watermark.
   reserve: `
     insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
     select :id, -1, 0, 0, 0, 0, 0 where :id > (select coalesce(max(id), 0) from event_rows)`,
-  // Removed events are not in the file, and their IDs are unknown.
+  // If there are removed days, no range counts as a gap, because the IDs of the removed events are unknown.
   isGap: `
     select not exists (select 1 from removed_days)
       and not exists (select 1 from event_rows where id > :from and id < :to and website_rid >= 0)`,
@@ -123,8 +123,8 @@ export function applyShippingChange(db: Db, change: ShippingChange): void {
   const { type, ...values } = change
   if (change.type === "adopt") {
     db.prepare(sql.reserve).run({ id: change.id })
-    // If a server was started with the file before, it has stored a different name. The change replaces that name if
-    // the server has sent nothing.
+    // If a server was started with the file before, it has stored a different name. The change only replaces that name
+    // if the server has not sent any events.
     db.prepare(changes.adopt).run({ ...values, start: startOfNode(change.id) })
     return
   }
@@ -147,7 +147,8 @@ export function shippingLag(db: Db, shippedId: number): ShippingLag {
   const value = (text: string, parameters: object) =>
     db.prepare(text).pluck().get(parameters) as number | undefined
   const oldest = value(sql.oldest, { shippedId }) ?? null
-  // After the event with the highest ID was deleted, an empty row still has that ID.
+  // If the event with the highest ID was deleted, an empty row still has that ID. Therefore, nothing is counted unless
+  // there is an unshipped event.
   const last = lastEventId(db)
   const events = oldest === null ? 0 : last - Math.max(shippedId, startOfNode(last))
   return { events, oldest, deletions: value(sql.deletions, {}) ?? 0 }

@@ -56,17 +56,20 @@ export interface StoreCallbacks {
 /** How long startup waits while another process holds a lock, in ms. */
 const startTimeout = 5_000
 /**
- * Time between checks for websites and keys that the command line has changed, in ms. The documented maximum is one
- * second.
+ * Time between checks for websites and keys that the command line has changed, in ms. The documentation promises at
+ * most one second.
  */
 const registryPoll = 250
-/** Time between checks of free disk space, in ms. Even at 100 MB/s, filling the 256 MiB of --min-free takes longer. */
+/**
+ * Time between checks of free disk space, in ms. Even at 100 MB/s, filling the 256 MiB that --min-free reserves by
+ * default takes longer.
+ */
 const freeSpacePoll = 1_000
 /** Time between maintenance runs, in ms. */
 const maintenanceInterval = 10_000
 /**
- * Minimum time between checks for unused types, in ms, and the share of time that they can take. A single check might
- * have to read every row.
+ * Minimum time between checks for unused types, in ms, and the maximum share of time that they can take up. A single
+ * check might have to read every row.
  */
 const typeCheckInterval = 600_000
 const typeCheckShare = 1 / 100
@@ -266,7 +269,7 @@ export class Store {
           return !this.#closing
         },
       })
-      // The -wal contains the deleted names until the next checkpoint.
+      // Otherwise, the -wal would contain the deleted names until the next checkpoint.
       if (deleted > 0 && !this.#closing) truncateWal(this.db)
     } finally {
       const now = elapsed()
@@ -280,7 +283,8 @@ export class Store {
     const now = this.environment.now()
     const trusted = this.#trustedClock.observe(now, this.environment.elapsed())
     if (sweepDeleted(this.db, now)) {
-      // Deleting a website includes its event names, so check types as soon as the sweep is done.
+      // When a website is deleted, its event names must be deleted too, so types are checked as soon as the sweep is
+      // done.
       this.#nextTypeCheck = 0
       return "events"
     }

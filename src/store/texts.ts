@@ -4,8 +4,8 @@ import { packId, unpackId } from "./packed-ids.ts"
 /*
  * Texts that many events share are stored once, in `texts`, and event rows refer to them by ID. These texts are:
  *
- * - Anonymous and session IDs that are UUIDs, because browsers generate such IDs. Other IDs are stored in the row:
- *   servers send more distinct IDs, and looking them up would cost a commit more than it saves.
+ * - Anonymous and session IDs that are UUIDs, because browsers generate such IDs. Other IDs are stored in the row: they
+ *   are usually sent by servers, which send more distinct IDs, and looking these up would cost more than it saves.
  * - Paths and properties of the page script's events, from their second occurrence on. A text that occurs only once
  *   takes less space in the row.
  */
@@ -17,8 +17,8 @@ export const textColumns = ["anonymous_id", "session_id", "path", "properties"] 
 export type StoredText = string | number | null
 
 /**
- * Minimum lengths and maximum length of texts to intern, in characters. A shorter text takes little more space than an
- * ID, and an interned text also takes space in the table and in its index.
+ * Minimum and maximum length of texts to intern, in characters. A shorter text takes up little more space than an ID,
+ * and an interned text also takes up space in `texts` and in its index.
  */
 const minLength = { path: 6, properties: 16 } as const
 const maxLength = 1_024
@@ -62,9 +62,9 @@ type NewText = string | bigint | null
 const noIds = { anonymous_id: { text: "", stored: null }, session_id: { text: "", stored: null } } as const
 
 /**
- * Returns the forms in which `event_rows` can store anonymous IDs: the IDs themselves, and the IDs of their texts.
- * Searches all texts with IDs above `afterId`, which takes 0.2 s per million texts, and yields between steps. Works for
- * databases of all versions.
+ * Returns a map from the forms in which `event_rows` can store anonymous IDs to these IDs. The forms of an ID are the
+ * ID itself and the ID of its text. Searches all texts with IDs above `afterId`, which takes 0.2 s per million texts,
+ * and yields between steps. Works for databases of all versions.
  */
 export function* storedFormsOf(
   db: Db,
@@ -105,7 +105,7 @@ export function lastTextId(db: Db): number {
 
 /** Maximum size of the newer generation of a cache, in bytes. This is enough for 20,000 sessions or visitors. */
 const generationBytes = 4_194_304
-/** Bytes per entry, in addition to two bytes per character. */
+/** Overhead of an entry in bytes, not counting its characters, which take up two bytes each. */
 const entryBytes = 100
 
 /** Caches recently used entries in two generations. When the newer generation is full, the older one is dropped. */
@@ -151,7 +151,10 @@ export class TextInterner {
   readonly #check: Statement
   /** Maps paths and properties to the IDs of their texts. 0n means that the text has occurred once and has no ID. */
   readonly #texts = new GenerationCache<string, bigint>((text) => text.length)
-  /** Separate caches, because visitors come back and sessions do not, and new sessions would evict other texts. */
+  /**
+   * The caches are separate, so that new sessions do not evict visitors and other texts. Visitors come back, but
+   * sessions do not.
+   */
   readonly #ids: Record<IdColumn, GenerationCache<string, bigint>> = {
     anonymous_id: new GenerationCache((text) => text.length),
     session_id: new GenerationCache((text) => text.length),
@@ -179,7 +182,8 @@ export class TextInterner {
 
   /** Returns the value to store for an anonymous or session ID. */
   storedId(text: string | null, column: IdColumn): NewText {
-    // Most IDs that are not UUIDs are shorter, and this is the hottest code path.
+    // Returns short texts immediately, because most IDs that are not UUIDs are short, and this is the hottest code
+    // path.
     if (text === null || text.length < 36) return text
     const last = this.#lastIds[column]
     if (last.text === text) return last.stored
@@ -203,7 +207,8 @@ export class TextInterner {
       this.#texts.set(text, 0n)
       return text
     }
-    // Texts that have not been inserted yet are in the cache, which does not evict its newest entries.
+    // This finds every text that is not in the cache. Texts that have not been inserted yet are in the cache, because
+    // it does not evict its newest entries.
     const existing = this.#find.get(text) as bigint | undefined
     if (existing === undefined) return this.#create(text, text, this.#texts)
     this.#change.run(existing)
@@ -225,8 +230,8 @@ export class TextInterner {
   }
 
   /**
-   * Inserts the texts that were created since the last call. Must be called after their rows have been inserted.
-   * `rowsSkipped` means that some rows were not inserted, so that some texts might have no events.
+   * Inserts the texts that were created since the last call. Must be called after the event rows that refer to them
+   * have been inserted. `rowsSkipped` means that some rows were not inserted, so that some texts might be unused.
    */
   flush(rowsSkipped: boolean): void {
     if (this.#created.length === 0) return

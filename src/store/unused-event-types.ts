@@ -2,13 +2,16 @@ import { contextTables } from "./context-tables.ts"
 import type { Db } from "./db/driver.ts"
 import { textColumns } from "./texts.ts"
 
-/** Maximum number of types, contexts and texts per check, each counted separately. Their IDs are held in memory. */
+/**
+ * Maximum number of types, contexts and texts per check, each counted separately. The number is limited because their
+ * IDs are held in memory.
+ */
 const candidatesPerCheck = 200_000
 /** Number of event rows per step. A step takes about 3 ms, or 7 ms if texts are checked. */
 const rowsPerStep = 5_000
 /** Number of types, contexts or texts to delete per transaction. Deleting them takes about 5 ms. */
 const deletesPerStep = 250
-/** Pause between steps in a process without other work, in ms. Leaves the disk to other processes. */
+/** Pause between steps in a process without other work, in ms. It lets other processes use the disk. */
 export const typeCheckPause = 1
 
 /**
@@ -124,8 +127,8 @@ function beginCheck(db: Db): { candidates: Candidates[]; last: number } {
 }
 
 /**
- * Deletes the checked types, contexts or texts that are unused, and returns how many it deleted. Rows that were used
- * during the check are left for the next check.
+ * Deletes the checked types, contexts or texts that are unused, and returns how many it deleted. Those that new events
+ * have used since the check started are left for the next check.
  */
 function finishCheck(
   db: Db,

@@ -57,7 +57,8 @@ interface ChunkPosition {
 
 /**
  * Overwrites the hashes and texts of IDs in `identities`, except for IDs that an event on any website has. If any of
- * the IDs exists, scans all events, which takes 0.2 s per million. Removes the IDs that are in use from `ids`.
+ * the IDs is in `identities`, scans all events, which takes 0.2 s per million. Removes the IDs that are in use from
+ * `ids`.
  */
 export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): Promise<void> {
   const positions = [
@@ -76,7 +77,7 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
     await schedule.sleep(pause)
   }
   await schedule.write(() => {
-    // Includes rows that have arrived since the last step.
+    // Also checks rows that have arrived since the last step.
     const newer = runToEnd(storedFormsOf(db, ids.visitors, lastText))
     removeUsed(db, ids, new Map([...forms, ...newer]), scanned, lastEventId(db))
     const unused = positions.filter(({ kind, text }) => ids[kind].has(text))
@@ -86,8 +87,8 @@ export async function eraseUnusedIds(db: Db, ids: IdTexts, schedule: Schedule): 
 }
 
 /**
- * Removes from `ids` the IDs used by rows with `after` < id <= `last`. `forms` maps visitors' IDs as stored in rows to
- * their texts.
+ * Removes from `ids` the IDs used by rows with `after` < id <= `last`. `forms` maps the forms in which rows store
+ * anonymous IDs to the IDs.
  */
 function removeUsed(
   db: Db,

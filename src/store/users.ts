@@ -88,7 +88,7 @@ export function userWithEmail(db: Db, email: string): User | undefined {
   return row && userFromRow(row)
 }
 
-/** Like `userWithEmail`, but throws `user_not_found`. */
+/** Like `userWithEmail`, but throws `user_not_found` if there is none. */
 export function requireUserWithEmail(db: Db, email: string): User {
   const user = userWithEmail(db, email)
   if (!user) throw new RequestError("user_not_found", { detail: `no user has the email ${email}` })

@@ -19,7 +19,9 @@ export interface View {
   createdAt: number
 }
 
-/** Maximum number of views per website. One response lists them all, which takes 4 MB if all paths have full length. */
+/**
+ * Maximum number of views per website. One response lists them all, and has 4 MB if all paths have the maximum length.
+ */
 export const maxViews = 1_000
 
 const columns = `

@@ -7,7 +7,7 @@ export interface Website {
   /** The row ID used in event rows. Always greater than 0. */
   rid: number
   id: string
-  /** Host in lower case and ASCII, without `www.` and port. */
+  /** Host in lower case and ASCII, without `www.` or a port. */
   domain: string
   name: string
   /**
@@ -61,7 +61,8 @@ export function hostOf(address: string): string | undefined {
 }
 
 /**
- * Matches `scheme://host`, as sent by apps and extensions. `file://` has no host. Paths and user names do not match.
+ * Matches `scheme://host`, as sent by apps and extensions. The host can be empty, as in `file://`. Addresses with a
+ * path or a user name do not match.
  */
 const appOrigin = /^([a-z][a-z0-9+.-]{0,31}):\/\/([a-z0-9._~:[\]-]{0,255})\/?$/i
 
@@ -147,8 +148,8 @@ export function listWebsites(db: Db): Website[] {
 }
 
 /**
- * Maps rids to IDs for all websites, including those whose events are being deleted. Events without a website have the
- * ID ''.
+ * Returns a map from rids to the IDs of all websites, including those whose events are being deleted. Also maps
+ * `withoutWebsite` to ''.
  */
 export function websiteIds(db: Db): Map<number, string> {
   return new Map([[withoutWebsite, ""], ...(db.prepare(sql.ids).raw().all() as [number, string][])])
@@ -207,7 +208,10 @@ export function pauseWebsite(db: Db, id: string, paused: boolean, now: number): 
   return findWebsite(db, id)
 }
 
-/** Deletes a website immediately for all users. `sweepDeleted` deletes its events later. Throws `website_unknown`. */
+/**
+ * Marks a website as deleted, so that nobody can use it any more. `sweepDeleted` deletes its events later. Throws
+ * `website_unknown`.
+ */
 export function deleteWebsite(db: Db, id: string, now: number): void {
   const { changes } = db.prepare(sql.remove).run({ id: canonicalWebsiteId(id), now })
   if (changes === 0) throw unknownWebsite(id)

@@ -90,8 +90,8 @@ export class Batcher {
   /**
    * Runs `work` in the transaction of the next commit and returns its result. If `work` throws, its changes are rolled
    * back and the promise rejects with the error. Runs even while events are rejected, because deleting data frees space
-   * on a full disk. `size` is in bytes, as for writes. If it is 0, `work` takes no slot in the queue, as for
-   * maintenance.
+   * on a full disk. `size` is in bytes, as in `Write`. If it is 0, as it is for maintenance, `work` takes up no slot in
+   * the queue.
    */
   async run<Result>(work: () => Result, size = 1): Promise<Result> {
     let result: Result | undefined
@@ -115,8 +115,8 @@ export class Batcher {
   }
 
   /**
-   * An empty queue has room for any write, because its sender would otherwise retry forever. --max-batch and the limits
-   * of the page script bound the size of a write.
+   * Returns true if the write does not fit in the queue. An empty queue accepts any write, because the sender of a
+   * write that never fits would retry forever. --max-batch and the limits of the page script bound the size of a write.
    */
   #isFull(write: Write): boolean {
     const { maxEvents, maxBytes } = this.options
@@ -254,8 +254,8 @@ function endOfBatch(entries: readonly QueuedWrite[]): number {
 }
 
 /**
- * Returns the number of slots that a write takes in the queue. A request without events also takes a slot, because many
- * clients can send such requests.
+ * Returns the number of slots that a write takes up in the queue. A request without events also takes up a slot,
+ * because many clients can send such requests.
  */
 function slotsOf({ rows, size }: Write): number {
   return rows.length || (size > 0 ? 1 : 0)

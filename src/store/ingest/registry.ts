@@ -2,7 +2,10 @@ import type { Db, Statement } from "../db/driver.ts"
 import { type FoundKey, hashKey, type Key, keysByHash } from "../keys.ts"
 import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 
-/** Minimum time between rechecks in ms. Creating a key and using it takes longer. */
+/**
+ * Minimum time between rechecks in ms. This does not delay the first use of a new key, because creating a key and then
+ * using it takes longer.
+ */
 const recheckInterval = 10
 
 /**
@@ -49,9 +52,9 @@ export class Registry {
   }
 
   /**
-   * Called before a request is rejected because of an unknown or unsuitable website or key, because a command might
-   * just have changed the website or key. Reloads if anything has changed, and returns true in that case. Reads one
-   * row, at most a hundred times per second.
+   * Must be called before a request is rejected because of its website or key, which a command might just have created
+   * or changed. Reloads the registry and returns true if anything has changed. Reads one row, at most a hundred times
+   * per second.
    */
   recheck(): boolean {
     if (this.elapsed() - this.#checkedAt < recheckInterval) return false
@@ -69,7 +72,7 @@ export class Registry {
     return this.#find(id) ?? (this.recheck() ? this.#find(id) : undefined)
   }
 
-  /** Nearly all IDs are sent in canonical form and found without a conversion. */
+  /** First looks up the ID as sent, because nearly all IDs are sent in canonical form and need no conversion. */
   #find(id: string): Website | undefined {
     return this.#websites.get(id) ?? this.#websites.get(canonicalWebsiteId(id))
   }
@@ -85,7 +88,7 @@ export class Registry {
 
   /**
    * Returns the key that an earlier request sent in the same Authorization header, if no key has changed since. The key
-   * can be disabled, revoked or expired.
+   * might be disabled, revoked or expired.
    */
   keyOfHeader(text: string): FoundKey | undefined {
     return this.#keysByHeader.get(text)

@@ -1,6 +1,6 @@
 /**
- * Commits start to slow down at `slowRows` unsealed rows, which keeps the backlog at about this size. At `maxRows`,
- * commits are slowest.
+ * Commits are slowed down if there are more than `slowRows` unsealed rows, which keeps the backlog at about this size.
+ * They are slowest at `maxRows` or more.
  */
 const slowRows = 131_072
 const maxRows = 200_000
@@ -11,7 +11,7 @@ const minRate = 10_000
 /** Accepted rate as a multiple of the sealing rate, at `slowRows` and at `maxRows` or more. */
 const slowShare = 1.5
 const fullShare = 0.5
-/** Weight of the latest rate in the moving average. */
+/** Weight of the latest sealing rate in the moving average. */
 const latestWeight = 0.3
 
 /**
@@ -27,7 +27,7 @@ export class SealingLag {
   /** `elapsed` returns the time of a monotonic clock in ms. */
   constructor(private readonly elapsed: () => number) {}
 
-  /** Called when there are enough rows to be sealed immediately. */
+  /** Called when there are enough unsealed rows to start sealing immediately. */
   onFull: () => void = () => {}
 
   /** True once a row count has been reported. */

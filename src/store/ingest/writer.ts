@@ -60,7 +60,7 @@ export class Writer {
       return this.#transaction(() => this.#applyAll(writes))
     } catch (error) {
       if (error instanceof StoreLockedError || isFault(error)) throw error
-      // One write failed and rolled back the whole batch. Apply each write in its own savepoint.
+      // One write failed, so the whole batch was rolled back. Applies each write again in its own savepoint.
       return this.#transaction(() => writes.map((write) => this.#applyAlone(write)))
     }
   }
@@ -94,7 +94,8 @@ export class Writer {
   #applyAll(writes: readonly Write[]): (RequestError | undefined)[] {
     const errors = new Array<RequestError | undefined>(writes.length)
     const types: number[] = []
-    // Only `apply` can start a type check in this transaction, and it runs after all inserts.
+    // This is not repeated for each write: only `apply` can start a type check in this transaction, and it runs after
+    // all inserts.
     this.inserter.revalidateCaches()
     const admitted = writes.filter((write, index) => {
       try {
