@@ -15,7 +15,7 @@ const scripts: Record<Shell, (commands: readonly CommandFacts[]) => string> = {
 }
 
 /**
- * Each script finds the command that the words before the cursor name, then offers the words that can follow this
+ * Each script determines the command from the words before the cursor, and then offers the words that can follow the
  * command.
  */
 function bashScript(commands: readonly CommandFacts[]): string {
@@ -116,7 +116,7 @@ function steps(commands: readonly CommandFacts[], line: (pattern: string) => str
 
 /**
  * Returns case patterns for flags that take a value. Each pattern consists of the command and the flag. `withChoices`
- * formats flags with fixed choices, `others` formats all other flags.
+ * formats a flag with fixed choices, and `others` formats all other flags.
  */
 function values(
   commands: readonly CommandFacts[],
@@ -147,7 +147,7 @@ function wordsOf({ subcommands, choices, options }: CommandFacts): string[] {
   return [...subcommands.map(({ name }) => name), ...choices, ...options.flatMap(namesOf)]
 }
 
-/** Returns the words of a command with their descriptions, in the format of zsh's _describe. */
+/** Returns the words that can follow a command, with their descriptions, in the format of zsh's _describe. */
 function entriesOf({ subcommands, choices, options }: CommandFacts): string[] {
   const entry = (name: string, description: string) => quote(`${name.replaceAll(":", "\\:")}:${description}`)
   return [

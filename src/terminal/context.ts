@@ -8,7 +8,7 @@ export interface Context {
   memory: number
   /** The command that starts another instance of this program, without arguments. */
   program: readonly string[]
-  /** Secrets come from here, because arguments are visible in the process list. */
+  /** The environment variables. Secrets are passed in variables, because arguments are visible in the process list. */
   env: NodeJS.ProcessEnv
   /** Reads standard input to its end. */
   input: () => Promise<string>
@@ -18,7 +18,10 @@ export interface Context {
   err: (text: string) => void
   /** Writes to standard output. Resolves once the reader has consumed the text, or rejects with an OutputError. */
   outAndWait: (text: string | Uint8Array) => Promise<void>
-  /** True if standard output is the null device, as after `>&-`, so that nobody can see the output. */
+  /**
+   * True if standard output is the null device, for example because it was closed with `>&-`. Nobody can see the output
+   * then.
+   */
   outIsDiscarded: boolean
   outIsTerminal: boolean
   errIsTerminal: boolean
@@ -26,14 +29,15 @@ export interface Context {
   /** Starts handling SIGTERM and SIGINT. Resolves at the first of these signals. */
   stopSignal: () => Promise<void>
   /**
-   * Starts handling SIGHUP, which would otherwise end the process. The returned function sets what happens on a signal.
-   * If a signal has already arrived, that function runs `reload` immediately.
+   * Starts handling SIGHUP, which would otherwise end the process. Returns a function that sets what to run when the
+   * signal arrives. If it has already arrived, the returned function runs `reload` immediately.
    */
   reloadSignal: () => (reload: () => void) => void
   /** Runs the synchronous function `work` when the process exits, even if a second signal ends the process. */
   atExit: (work: () => void) => void
   /**
-   * Makes the process ignore SIGINT, SIGTERM and SIGHUP. For the last part of a command, which must not be interrupted.
+   * Makes the process ignore SIGINT, SIGTERM and SIGHUP. Used for the last part of a command, if that part must not be
+   * interrupted.
    */
   ignoreSignals: () => void
 }

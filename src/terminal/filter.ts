@@ -124,7 +124,7 @@ export function readStep(text: string): object {
   return name === "*" ? { filters } : { name, filters }
 }
 
-/** Matches `and`. If all quotes are closed, does not match inside quotes. */
+/** Returns a pattern that matches `and`. If all quotes are closed, it does not match inside quotes. */
 function conjunction(conditions: string): RegExp {
   const quotesAreClosed = conditions.split('"').length % 2 === 1
   return quotesAreClosed ? /\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i : /\s+and\s+/i

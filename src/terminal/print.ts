@@ -56,7 +56,7 @@ export function printFields(fields: Record<string, string>, context: Context): v
   }
 }
 
-/** Returns how many terminal columns a text takes. Chinese characters and emoji take two. */
+/** Returns how many terminal columns a text takes up. Chinese characters and emoji take up two. */
 function width(text = ""): number {
   return Bun.stringWidth(text)
 }
@@ -101,7 +101,7 @@ export function bar(value: number, max: number): string {
 
 const heights = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
-/** Returns one character per value. Its height is proportional to `value / max`. */
+/** Returns one character per value, whose height is proportional to the value. */
 export function sparkline(values: readonly number[]): string {
   const max = Math.max(...values)
   return values

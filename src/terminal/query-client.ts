@@ -22,16 +22,13 @@ import { callServer } from "./api-client.ts"
 import type { Context } from "./context.ts"
 import { commandDatabaseOption, requireDatabase } from "./database.ts"
 
-/** Where a query runs: on the database file or on a server. */
+/** Where a query runs (on the database file or on a server), and the website that it selects. */
 export interface Where extends DatabaseOptions {
   url?: string
   website?: string
 }
 
-/**
- * How long a query runs before the terminal shows the elapsed time, and the time between updates of that display, in
- * ms.
- */
+/** How long a query runs before the terminal shows the elapsed time, and the time between updates. Both are in ms. */
 const timerDelay = 500
 const timerInterval = 100
 /** How long a query runs before it yields to the event loop, which handles signals and timers, in ms. */
@@ -153,7 +150,7 @@ function executor(
   }
 }
 
-/** Runs `work`. If it takes a while, shows the elapsed time on a terminal. */
+/** Runs `work` and returns its result. If it takes longer than `timerDelay`, shows the elapsed time on a terminal. */
 async function showElapsedTime<Result>(context: Context, work: () => Promise<Result>): Promise<Result> {
   if (!context.errIsTerminal) return work()
   const { elapsed } = context.environment

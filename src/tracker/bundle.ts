@@ -1,6 +1,6 @@
 import { join } from "node:path"
 
-/** The source code of each script that pages load. */
+/** The bundled source code of each script that pages load. */
 export interface Scripts {
   databuddy: string
   "databuddy-debug": string

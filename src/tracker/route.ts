@@ -27,7 +27,7 @@ export interface TrackerSettings {
    * the path prefix of the server.
    */
   settings: { ingestPath: string; basePath: string }
-  /** An additional name for databuddy.js, which blocklists do not contain. */
+  /** An additional name for databuddy.js that blocklists do not contain. */
   scriptName: string
 }
 

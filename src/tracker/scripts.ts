@@ -3,7 +3,7 @@ import type { Scripts } from "./bundle.ts"
 /** Name of the script that pages load. `--script-name` can add another name. */
 export const defaultScriptName = "databuddy.js"
 
-/** All scripts. The first one loads the others. */
+/** File names of all scripts. The first two load the others on demand. */
 export const scriptNames: readonly string[] = [
   defaultScriptName,
   ...["databuddy-debug", "vitals", "errors", "engagement", "pixel"].map((name) => `${name}.js`),

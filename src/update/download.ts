@@ -10,7 +10,7 @@ export interface Release {
   sha256: string
 }
 
-/** Maximum sizes in bytes. An archive has about 65 MB, and the program in it about 135 MB. */
+/** Maximum sizes in bytes. An archive is about 65 MB in size, and the program in it about 135 MB. */
 const maxArchive = 536_870_912
 const maxProgram = 1_073_741_824
 
@@ -18,8 +18,8 @@ const maxProgram = 1_073_741_824
 const timeout = 600_000
 
 /**
- * Downloads an archive, verifies its checksum and returns the program it contains. Throws a UserError if any of this
- * fails.
+ * Downloads an archive, verifies its checksum and returns the program it contains. Throws a UserError if any of these
+ * steps fails.
  */
 export async function downloadProgram(
   url: string,

@@ -1,7 +1,7 @@
 import { download, type Release } from "./download.ts"
 import { type PublicKey, verifySignature } from "./minisign.ts"
 
-/** Maximum size of SHA256SUMS and of its signature, in bytes. SHA256SUMS has about 2 KB. */
+/** Maximum size of SHA256SUMS and of its signature, in bytes. SHA256SUMS is about 2 KB in size. */
 const maxBytes = 1_048_576
 
 /**
@@ -21,7 +21,7 @@ export async function newestRelease(
   return newestFor(runningVersion, releases)
 }
 
-/** Returns the newest of these releases that can replace the running version. */
+/** Returns the newest of these releases that can replace the running version. `releases` is sorted, oldest first. */
 export function newestFor(runningVersion: string, releases: readonly Release[]): Release | undefined {
   return releases.findLast(({ version }) => isPrerelease(runningVersion) || !isPrerelease(version))
 }

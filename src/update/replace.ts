@@ -28,7 +28,7 @@ interface Migration {
 
 /** The output of `databuddy restore --json`. */
 interface Restored {
-  /** Path of the database that the backup replaced. */
+  /** New path of the database that the backup replaced. */
   before: string | null
 }
 
@@ -37,7 +37,7 @@ interface Progress {
   migration: Migration
   /** True if the new program is at the path of the previous one. */
   isExchanged: boolean
-  /** Path of the database that the new version used and the rollback replaced. */
+  /** New path of the database that the new version used, if the rollback replaced it. */
   replacedDb: string | null
 }
 
@@ -96,7 +96,7 @@ export async function replaceProgram(replacement: Replacement, context: Context)
     isExchanged: false,
     replacedDb: null,
   }
-  // If the update were interrupted, the server would stay stopped.
+  // If the update were interrupted, the server would not be started again.
   context.ignoreSignals()
   await control("stop")
   try {
@@ -144,7 +144,7 @@ async function rollBack(
 ): Promise<void> {
   const { isExchanged, migration } = progress
   await control("stop")
-  // The new program can read both schemas.
+  // Uses the new program, because it can read both schemas.
   if (migration.backup !== null) {
     const restore = ["restore", migration.backup, "--db", db, "--json"]
     const restored: Restored = JSON.parse(

@@ -24,7 +24,7 @@ export function addUser(
 ): User {
   requireExistingWebsites(db, settings.websites)
   const user = createUser(db, id, settings, password, now)
-  // Setup links stop working once there is an owner.
+  // Deletes the setup link, which must not work once there is an owner.
   if (user.role === "owner") removeInvites(db, null)
   return user
 }

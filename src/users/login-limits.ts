@@ -26,7 +26,7 @@ const limits = {
 
 /** A login attempt that is within the limits. */
 export interface LoginAttempt {
-  /** True if this email has logged in from this address since the server started. */
+  /** True if a user with this email has logged in from this address since the server started. */
   isKnown: boolean
   /** The state of the limit with the fewest remaining attempts, for the response headers. */
   allowance: Allowance
@@ -37,14 +37,14 @@ export interface LoginAttempt {
 }
 
 /**
- * Limits login attempts. At an address from which a user has logged in before, only failed attempts from this address
- * can lock the user out. At other addresses, failed attempts from anywhere can, if they exceed the limit per email. The
- * limits do not reveal whether a user exists.
+ * Limits login attempts. If a user has logged in from an address before, only failed attempts from that address can
+ * lock the user out there. At any other address, failed attempts from all addresses without such a login count too, up
+ * to the limit per email. The limits do not reveal whether a user exists.
  */
 export class LoginLimits {
   readonly #perMinute: RateLimiter
   readonly #perHour: RateLimiter
-  /** Hashes of emails with addresses that have logged in, in order of the latest login, oldest first. */
+  /** Hashes of emails together with addresses from which their users have logged in. The oldest login comes first. */
   readonly #known = new Set<string>()
 
   /** `elapsed` returns the time of a monotonic clock in ms. */

@@ -10,8 +10,8 @@ interface HashCost {
 /** The OWASP minimum for Argon2id. A hash takes about 30 ms on one core. */
 const minimumCost: HashCost = { memoryCost: 19_456, timeCost: 2 }
 /**
- * Maximum number of hashes that run at the same time (each in its own thread), and that wait. A full queue takes 0.25 s
- * to process.
+ * Maximum number of hashes that are computed at the same time (each in its own thread), and maximum number that wait. A
+ * full queue takes 0.25 s to process.
  */
 const hashes = {
   running: 2,
@@ -23,7 +23,7 @@ const hashes = {
  * addresses.
  */
 const maxWaitingUnknown = 12
-/** Maximum number of running and waiting hashes per address, so that a single address cannot take all slots. */
+/** Maximum number of running and waiting hashes per address, so that a single address cannot use up all slots. */
 const maxPerAddress = 6
 
 /** The sender of a login attempt. */

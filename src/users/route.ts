@@ -36,7 +36,7 @@ import type { LoginLimits } from "./login-limits.ts"
 import type { PasswordHasher } from "./password-hash.ts"
 import { inviteJson, linkJson, newInviteJson, userJson } from "./responses.ts"
 
-/** Maximum number of times per minute that a user can enter a wrong current password to change it. */
+/** Maximum number of times per minute that a user who changes their password can enter a wrong current password. */
 const passwordChanges = 10
 
 export interface UserRouteDeps extends RouteDeps {
@@ -158,7 +158,7 @@ async function acceptInvite(deps: UserRouteDeps, call: PublicRequest): Promise<R
   })
 }
 
-/** Lists the users whose permissions do not exceed those of the caller. */
+/** Lists the users whose permissions do not exceed the caller's permissions. */
 function showUsers({ db }: UserRouteDeps, { caller }: AuthenticatedRequest): RouteResult {
   const users = listUsers(db)
     .filter((user) => isCoveredBy(grantOf(user), caller))

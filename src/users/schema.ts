@@ -12,9 +12,9 @@ import { sections } from "../sections.ts"
 import { purposes } from "../store/invites.ts"
 import { roles } from "../store/roles.ts"
 
-// `expected` is a schema's error message.
+// In each schema, `expected` is the error message for an invalid value.
 
-/** Maximum number of UTF-16 code units in an email address. SMTP allows no longer addresses. */
+/** Maximum number of UTF-16 code units in an email address. SMTP does not allow longer addresses. */
 const maxEmail = 254
 /**
  * Minimum and maximum number of UTF-16 code units in a password. Longer passwords are not safer, and hashing them takes

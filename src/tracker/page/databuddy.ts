@@ -28,11 +28,11 @@ interface Globals {
   databuddyDisabled?: boolean
 }
 
-/** Maximum number of calls that wait for consent. */
+/** Maximum number of calls to queue until tracking starts, for example because the visitor has not consented yet. */
 const maxEarlyCalls = 100
 
 const page: Omit<Window, keyof Globals> & Globals = window
-// Frameworks sometimes add the script twice.
+// Frameworks sometimes add the script twice. It must only be installed once.
 const stub = page.databuddy as Stub | undefined
 if (!stub || !("options" in stub)) install()
 
@@ -42,7 +42,8 @@ function install(): void {
   const source = address || location.href
   const { origin, searchParams } = new URL(source)
   const attributes = [...(script?.attributes ?? [])].map(({ name, value }) => [name, value] as const)
-  // An inline script has no URL of its own. The page's query must not set options, because anyone can link to the page.
+  // An inline script has no URL of its own. The query string of the page's URL is not used instead, because anyone can
+  // link to the page with any query string.
   const options = readOptions(page.databuddyConfig, attributes, address ? searchParams : [])
   const api = String(options.apiUrl || origin + BASE_PATH).replace(/\/+$/, "")
   const identity = createIdentity(

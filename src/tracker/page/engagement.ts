@@ -16,14 +16,14 @@ const scrollGap = 150
 const maxName = 64
 
 /**
- * Elements that are expected to respond to a click on the page. Text fields are not listed because they only receive
- * focus. Downloads and mail links are not listed because they act outside the page.
+ * Elements that are expected to change the page when they are clicked. Text fields are not listed because they only
+ * receive focus. Downloads and mail links are not listed because they act outside the page.
  */
 const controls =
   "button,summary,[role=button],[role=tab],[role=menuitem],[onclick],input[type=button],input[type=submit],a[href]:not([target],[download],[href^=mailto],[href^=tel])"
 /**
  * Links that leave the page unless a script prevents this. A click on such a link is not dead, even if the next page
- * takes long to appear.
+ * takes a long time to appear.
  */
 const leavingLinks = "a[href]:not([href^='#'])"
 
@@ -86,9 +86,9 @@ export function start() {
       counts.rageClickCount++
       counts.rageClickTarget = nameOf(control)
     }
-    // A series of clicks counts as one dead click.
+    // A series of clicks counts as at most one dead click.
     if (isRepeated) return
-    // An observer slows the page down, so it is disconnected `deadAfter` ms after the last click.
+    // The observer slows down the page, so it is disconnected `deadAfter` ms after the last click.
     observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true })
     watched++
     setTimeout(() => {
@@ -150,7 +150,7 @@ export function start() {
     resume: (): void => {
       lastAt = Date.now()
     },
-    /** Returns the counts since the last call in the fields of `POST /engagement`, and resets them. */
+    /** Returns the counts since the last call, named like the fields of `POST /engagement`, and resets them. */
     take: () => {
       respond()
       active += Math.min(Date.now() - lastAt, maxGap)

@@ -34,7 +34,7 @@ type Pairs = Iterable<readonly [name: string, value: string]>
 
 /**
  * Merges the options of a page. Later sources override earlier ones: `config` is `window.databuddyConfig`, `attributes`
- * are the attributes of the script element, and `query` is the query of the script's URL.
+ * are the attributes of the script element, and `query` is the query string of the script's URL.
  */
 export function readOptions(config: object | undefined, attributes: Pairs, query: Pairs): Options {
   const options: Record<string, unknown> = { ...config }
@@ -71,8 +71,8 @@ export function numberOption(value: unknown, fallback: number, min: number, max:
 }
 
 /**
- * Returns true if the visitor is in the sample. The result depends only on the ID, so that a session is either sampled
- * as a whole or not at all.
+ * Returns true if the visitor is in the sample. The result depends only on the ID, so that a visitor's events are
+ * either all sent or not sent at all.
  */
 export function isSampled(anonymousId: string, samplingRate: unknown): boolean {
   const position = Number.parseInt(anonymousId.slice(-8), 16) / 2 ** 32

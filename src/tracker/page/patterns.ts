@@ -22,8 +22,8 @@ export function matchesPattern(path: string, patterns: unknown): boolean {
 }
 
 /**
- * If a pattern matches the start of a path, replaces that part with the pattern. The pattern `/users/*` changes
- * `/users/7/posts` to `/users/*\/posts`.
+ * Returns the masked path: if a pattern matches the start of the path, that part is replaced with the pattern. The
+ * pattern `/users/*` changes `/users/7/posts` to `/users/*\/posts`.
  */
 export function maskPath(path: string, patterns: unknown): string {
   for (const pattern of listOf(patterns)) {

@@ -6,7 +6,10 @@ const types: Record<string, string> = {
   "/errors": "error",
 }
 
-/** Returns the query of the pixel for an item. Objects are sent as JSON. Absent values are left out. */
+/**
+ * Returns the query parameters of the pixel request that sends an item. Objects are sent as JSON. Absent values are
+ * left out.
+ */
 export function pixelQuery(path: string, item: object): URLSearchParams {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries({ type: types[path], ...item })) {
@@ -16,8 +19,8 @@ export function pixelQuery(path: string, item: object): URLSearchParams {
 }
 
 /**
- * Returns a function that sends an item as an image, for pages that allow no other requests. The function is
- * `Network.pixel`.
+ * Returns a function that sends an item as an image, for pages that allow no other requests. The returned function is
+ * used as `Network.pixel`.
  */
 export function start() {
   return (url: string, path: string, item: object, isLeaving: boolean): Promise<number> => {
@@ -26,7 +29,7 @@ export function start() {
     if (isLeaving) return fetch(source, { keepalive: true, credentials: "omit" }).then(({ status }) => status)
     return new Promise((resolve) => {
       const image = new Image()
-      // The request then contains no cookies. It contains the page's origin, which the server checks.
+      // Makes the browser send the request without cookies, and with the page's origin, which the server checks.
       image.crossOrigin = "anonymous"
       image.onload = () => resolve(200)
       image.onerror = () => resolve(0)

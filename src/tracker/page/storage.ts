@@ -1,11 +1,14 @@
 /** A session ends after this many ms without an event or activity. */
 const sessionIdle = 30 * 60_000
 /**
- * Minimum time between consecutive extensions of a session because of activity, in ms. Limited because writing to
- * storage is slower than reading.
+ * Minimum time between extensions of a session because of activity, in ms. Not every activity extends the session,
+ * because writing to storage is slower than reading from it.
  */
 const activityGap = 10_000
-/** Format of the IDs to accept from the page's URL. Other IDs are ignored, because any website can link to any URL. */
+/**
+ * Format of the IDs that are accepted from the page's URL. Other IDs are ignored, because any website can link to the
+ * page with any IDs.
+ */
 const idPattern = /^[\w.-]{1,128}$/
 
 const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"]
@@ -21,8 +24,8 @@ export interface StorageArea {
 }
 
 /**
- * Returns the browser's storage, or a replacement in memory if storage is blocked or full. `open` returns the storage,
- * or throws if it is blocked.
+ * Returns access to the browser's storage. Values are kept in memory if storage is blocked or full. `open` returns the
+ * storage, or throws if it is blocked.
  */
 export function openStorageArea(
   open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">,
@@ -48,7 +51,7 @@ export function openStorageArea(
   }
 }
 
-/** Returns a random UUID. `crypto.randomUUID` only exists on HTTPS pages. */
+/** Returns a random UUID. `crypto.randomUUID` cannot be used, because it only exists on HTTPS pages. */
 export function createId(): string {
   const digit = () => ((crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % 16).toString(16)
   return "xxxxxxxx-xxxx-4xxx-axxx-xxxxxxxxxxxx".replace(/x/g, digit)
@@ -69,7 +72,7 @@ export function createIdentity(local: StorageArea, session: StorageArea, now: ()
   }
   const idle = () => now() - Number(session.get("did_session_timestamp"))
   const self = {
-    /** Adopts the IDs from a link on another domain. */
+    /** Adopts the visitor and session IDs in the query string, if a link on another domain has added them. */
     adopt: (params: URLSearchParams) => {
       const visitor = params.get("anonId") ?? ""
       const id = params.get("sessionId") ?? ""

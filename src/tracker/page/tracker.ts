@@ -42,7 +42,7 @@ interface View {
   ids: Ids
   /** The fields shared by all events of the view. */
   context: { path: string; page_count: number } & Properties
-  /** When the page became visible, in Unix ms. 0 if the page is hidden or the view's exit has been reported since. */
+  /** When the page last became visible, in Unix ms. 0 while the page is hidden, and after the view has ended. */
   since: number
   exits: number
   /** Greatest scroll depth so far, in percent. */
@@ -51,14 +51,14 @@ interface View {
 
 async function post(url: string, body: string): Promise<number> {
   // A plain text body needs no preflight request. `keepalive` lets the request outlive the page, but browsers limit the
-  // size of such requests, as for beacons.
+  // size of such requests, as they do for beacons.
   const init = { method: "POST", body, credentials: "omit" as const, keepalive: body.length < 20_000 }
   return (await fetch(url, init)).status
 }
 
 /**
- * Creates the functions behind `window.databuddy` once tracking has started. The other scripts, such as vitals.js, are
- * loaded from the folder of `scriptUrl`.
+ * Creates the functions that `window.databuddy` calls once tracking has started. The other scripts, such as vitals.js,
+ * are loaded from the folder of `scriptUrl`.
  */
 export function createTracker(options: Options, api: string, scriptUrl: string, identity: Identity) {
   const transport = createTransport(api, options, {
@@ -103,10 +103,10 @@ export function createTracker(options: Options, api: string, scriptUrl: string, 
     }
     try {
       if (options.filter?.(item) === false) return
-      // Sends immediately if the page is hidden, because it can be closed without any further event.
+      // Sends immediately if the page is hidden, because it might be closed without any further event.
       transport.add(endpoint, item, isUrgent || document.visibilityState === "hidden")
     } catch (error) {
-      // The filter threw, or the properties are not JSON. Tracking must never break the page.
+      // The filter threw, or the properties cannot be converted to JSON. Tracking must never break the page.
       // biome-ignore lint/suspicious/noConsole: only in databuddy-debug.js
       if (DEBUG) console.error("[Databuddy]", item, error)
     }

@@ -22,7 +22,7 @@ export interface Network {
   beacon: (url: string, body: string) => boolean
   /**
    * Sends an item as an image, or, if the visitor is leaving the page, in a way that outlives the page. Returns the
-   * status like `post`.
+   * status, like `post`.
    */
   pixel: (url: string, path: string, item: object, isLeaving: boolean) => Promise<number>
 }
@@ -48,7 +48,7 @@ export function bodiesOf(items: readonly string[]): string[] {
   let body = ""
   for (const item of items) {
     const next = body ? `${body},${item}` : item
-    // The brackets take 2 bytes.
+    // The brackets take up 2 bytes.
     if (body && new Blob([next]).size + 2 > maxBytes) {
       bodies.push(`[${body}]`)
       body = item
@@ -142,7 +142,7 @@ export function createTransport(api: string, options: Options, network: Network)
       flush()
     },
     /**
-     * `value` is true if the visitor is leaving the page, and false if the visitor is back. Sends everything
+     * Sets whether the visitor is leaving the page. `false` means that the visitor is back. Sends everything
      * immediately.
      */
     setLeaving: (value: boolean): void => {

@@ -5,8 +5,9 @@ import type { Host } from "./plugin.ts"
 const frameTime = 2_000
 
 /**
- * Reports each metric once: FCP, LCP and TTFB per page load, and CLS, INP and FPS per route. Browsers without soft
- * navigations measure CLS and INP for the whole page load. Returns a function that must be called at each view.
+ * Reports each metric once: FCP, LCP and TTFB per page load, and CLS, INP and FPS per route. Browsers that do not
+ * support soft navigations measure CLS and INP for the whole page load. Returns a function that must be called at the
+ * start of each view.
  */
 export function start({ add, path }: Host): () => void {
   const reported = new Set<string>()
