@@ -46,7 +46,7 @@ function findExpired(
 }
 
 /**
- * Returns some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. Returns
+ * Releases some free pages to the file system (incremental vacuum). The file shrinks at the next checkpoint. Returns
  * false if only a few pages are free, or if the file was created without auto_vacuum.
  */
 export function releaseFreePages(db: Db): boolean {

@@ -22,12 +22,12 @@ export type ImportOutcome = "added" | "renumbered" | "present" | "event_id_taken
  * billion events per day, IDs reach this limit in three years.
  */
 const maxPreservedId = 1e12
-/** Maximum number of existing events in the cache. Each takes about 200 bytes. */
+/** Maximum number of existing events in the cache. Each takes up about 200 bytes. */
 const maxCachedEvents = 50_000
 const dayMs = 86_400_000
 /** Maximum number of existing events that are read ahead at a time. */
 const readAheadRows = 1_000
-/** Number of IDs per page of the bitset of matched IDs. A page takes 8 KiB. */
+/** Number of IDs per page of the bitset of matched IDs. A page takes up 8 KiB. */
 const idsPerPage = 65_536
 
 /**

@@ -42,7 +42,7 @@ export class NewNameQuota {
   }
 }
 
-/** Creates the error for a request that exceeds the quota. Retry-After is the time until the end of the UTC day. */
+/** Returns the error for a request that exceeds the quota. Retry-After is the time until the end of the UTC day. */
 export function tooManyNewNamesError(now: number): RequestError {
   return new RequestError("too_many_new_names", { retryAfter: Math.ceil((dayMs - (now % dayMs)) / 1_000) })
 }

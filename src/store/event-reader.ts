@@ -45,7 +45,9 @@ export interface EventSelection {
 const maxIndexedEvents = 100_000
 /** Number of index entries per read. A read takes a few ms. */
 const indexRowsPerRead = 5_000
-/** Maximum number of parsed key sets in the cache. Each takes about 300 bytes. The cache is cleared when it is full. */
+/**
+ * Maximum number of parsed key sets in the cache. Each takes up about 300 bytes. The cache is cleared when it is full.
+ */
 const maxCachedKeySets = 10_000
 
 const eventColumns = `

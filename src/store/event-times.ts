@@ -4,8 +4,8 @@ import type { Db, Statement } from "./db/driver.ts"
  * `event_times` is an index that finds events by website and time. Time is divided into periods of `periodMs`, and IDs
  * into groups of `groupIds`. One entry covers all events of a website that happened in one period and whose IDs are in
  * one group. Few entries are needed, because events that arrive together usually happened together. An index with one
- * entry per event would take 18 bytes per event. This index takes less than 1 byte per event if a period has several
- * events.
+ * entry per event would take up 18 bytes per event. This index takes up less than 1 byte per event if a period has
+ * several events.
  *
  * A lookup reads all groups of the period. With shorter periods or smaller groups, it would read fewer rows, but there
  * would be more entries. An entry can outlive its events. In that case, retention removes the entry later.

@@ -126,11 +126,11 @@ const sql = {
  * used only once.
  */
 const maxKeySetsPerName = 200
-/** A row has many keys if `keys` has more characters than this, which is about 256 keys. */
+/** A row has many keys if `keys` has at least this many characters, which corresponds to about 256 keys. */
 const longKeys = 2_048
 /**
- * Maximum number of entries in the type cache. They take about 200 bytes each, 4 MB in total. The cache is cleared when
- * it is full.
+ * Maximum number of entries in the type cache. They take up about 200 bytes each, 4 MB in total. The cache is cleared
+ * when it is full.
  */
 const maxCachedTypes = 20_000
 

@@ -32,7 +32,7 @@ export interface ForgetSchedule {
   /** Runs `work` in a transaction, between other writes. */
   write: <Result>(work: () => Result) => Result | Promise<Result>
   sleep: (ms: number) => Promise<void>
-  /** Called with the total number of events scanned. */
+  /** Called with the total number of events scanned so far. */
   onProgress?: (events: number) => void
 }
 

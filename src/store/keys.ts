@@ -53,7 +53,7 @@ export interface FoundKey extends Key {
 export type Grant = Pick<Key, "scopes" | "websites" | "rateLimit" | "expiresAt">
 export type KeyGrant = Grant & Pick<Key, "name">
 
-/** 192 bits, which is more than the required 160 and a whole number of base64 characters. */
+/** 192 bits, which nobody can guess. They are encoded as a whole number of base64 characters. */
 const secretBytes = 24
 const prefix = "dbdy_"
 /**

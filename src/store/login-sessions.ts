@@ -35,7 +35,8 @@ const sql = {
 }
 
 /**
- * Finds an active login session, with the current data of its user. Returns undefined if it has ended or never existed.
+ * Returns the active login session with this token, including the current data of its user, or undefined if there is
+ * none.
  */
 export function findLoginSession(db: Db, token: string, now: number): LoginSession | undefined {
   const hash = hashToken(token)
@@ -60,7 +61,7 @@ export function renewLoginSession(db: Db, { hash }: LoginSession, now: number): 
   db.prepare(sql.seen).run({ hash, now, expiresAt: now + loginSessionLifetime })
 }
 
-/** Logs out one browser. */
+/** Ends the login session with this token, which logs out one browser. */
 export function endLoginSession(db: Db, token: string): void {
   db.prepare(sql.end).run({ hash: hashToken(token) })
 }

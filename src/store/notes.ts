@@ -6,7 +6,7 @@ import type { WebsitePlace } from "./websites.ts"
 export interface Note {
   id: string
   place: WebsitePlace
-  /** ID of the website. Null if the note belongs to no website or to all websites. */
+  /** ID of the website. Null if the note is for events without a website or for all websites. */
   websiteId: string | null
   /** A date such as 2026-11-24. */
   date: string

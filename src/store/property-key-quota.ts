@@ -9,8 +9,8 @@ const dayMs = 86_400_000
  */
 export const maxNewKeysPerDay = 2_000
 /**
- * Maximum number of hashes in the cache. They take about 40 bytes each, 4 MB in total. If there are more, the cache is
- * cleared before the keys of another website are read.
+ * Maximum number of hashes in the cache. They take up about 40 bytes each, 4 MB in total. If there are more, the cache
+ * is cleared before the keys of another website are read.
  */
 const maxCachedHashes = 100_000
 

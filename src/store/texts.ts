@@ -7,7 +7,7 @@ import { packId, unpackId } from "./packed-ids.ts"
  * - Anonymous and session IDs that are UUIDs, because browsers generate such IDs. Other IDs are stored in the row: they
  *   are usually sent by servers, which send more distinct IDs, and looking these up would cost more than it saves.
  * - Paths and properties of the page script's events, from their second occurrence on. A text that occurs only once
- *   takes less space in the row.
+ *   takes up less space in the row.
  */
 
 /** The columns of event_rows that hold either a text or the ID of a text. */

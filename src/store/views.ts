@@ -9,7 +9,7 @@ export const viewKinds = ["view", "funnel", "retention", "paths", "goal"] as con
 export interface View {
   id: string
   place: WebsitePlace
-  /** ID of the website. Null if the view belongs to no website or to all websites. */
+  /** ID of the website. Null if the view is for events without a website or for all websites. */
   websiteId: string | null
   kind: (typeof viewKinds)[number]
   name: string

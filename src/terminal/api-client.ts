@@ -60,7 +60,7 @@ async function request(
   try {
     return await fetch(`${url.href.replace(/\/$/, "")}${path}`, {
       headers: { Authorization: `Bearer ${key}` },
-      // A redirect could send the key to a different server.
+      // Redirects are not followed, because a redirect could send the key to a different server.
       redirect: "manual",
       signal,
       ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),

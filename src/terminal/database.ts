@@ -57,7 +57,7 @@ export async function withDatabase<Result>(
   try {
     return await work(db)
   } finally {
-    // Do not wait until a busy server allows a checkpoint. The server checkpoints the WAL when it stops.
+    // Does not wait until a busy server allows a checkpoint. The server checkpoints the WAL when it stops.
     db.pragma("busy_timeout = 0")
     closeDatabase(db)
   }
@@ -99,9 +99,9 @@ export function requireDatabase(
 }
 
 /**
- * Runs `work` in a transaction that takes the write lock first. SQLite would reject a transaction that reads first and
- * writes later if another process has written in between. Throws `registry_elsewhere` if `work` changes a website, key
- * or user that was copied from another server.
+ * Runs `work` in a transaction that acquires the write lock first, and returns its result. SQLite would reject a
+ * transaction that reads first and writes later if another process has written in between. Throws `registry_elsewhere`
+ * if `work` changes a website, key or user that was copied from another server.
  */
 export function inTransaction<Result>(db: Db, work: () => Result): Result {
   try {

@@ -11,7 +11,7 @@ export class Progress {
   #lastUpdate = Number.NEGATIVE_INFINITY
   #width = 0
 
-  /** `enabled` is false if the line would be mixed with the command's output. */
+  /** `enabled` must be false if the line would be mixed with the command's output. */
   constructor(
     private readonly context: Context,
     enabled = true,

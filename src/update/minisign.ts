@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts"
 
 const keyBytes = { algorithm: 2, id: 8, key: 32 }
 const signatureBytes = 64
-/** The bytes before the 32 bytes of an Ed25519 key in DER format (RFC 8410). */
+/** The bytes that precede the 32 bytes of an Ed25519 key in DER format (RFC 8410). */
 const derPrefix = Buffer.from("302a300506032b6570032100", "hex")
 
 export interface PublicKey {

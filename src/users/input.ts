@@ -29,7 +29,7 @@ export function parseLogin(value: unknown): { email: string; password: string } 
   return { email: email.toLowerCase(), password }
 }
 
-/** Returns the new password, and the email of the invited user or, for the first owner, the email in the request. */
+/** Returns the new password and the user's email. For the first owner, the email comes from the request. */
 export function parseAcceptance(value: unknown, { user }: Invite): { email: string; password: string } {
   const { email, password } = validate(checkAcceptance, value)
   rejectCommon(password)

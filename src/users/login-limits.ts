@@ -5,7 +5,7 @@ import { type Allowance, RateLimiter, rateLimitHeaders } from "../http/rate-limi
 const minute = 60_000
 const hour = 3_600_000
 
-/** Maximum number of remembered pairs of an email and an IP address. Each takes about 100 bytes. */
+/** Maximum number of remembered pairs of an email and an IP address. Each takes up about 100 bytes. */
 const maxKnown = 10_000
 
 /**

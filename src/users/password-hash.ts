@@ -33,7 +33,7 @@ export interface PasswordSender {
   isKnown: boolean
 }
 
-/** Hashes and verifies passwords with limited concurrency, because hashing takes CPU time and memory. */
+/** Hashes and verifies passwords with limited concurrency, because hashing uses CPU time and memory. */
 export class PasswordHasher {
   readonly #semaphore = new Semaphore(hashes)
   readonly #byAddress = new Map<string, number>()

@@ -17,8 +17,8 @@ import { roles } from "../store/roles.ts"
 /** Maximum number of UTF-16 code units in an email address. SMTP does not allow longer addresses. */
 const maxEmail = 254
 /**
- * Minimum and maximum number of UTF-16 code units in a password. Longer passwords are not safer, and hashing them takes
- * time.
+ * Minimum and maximum number of UTF-16 code units in a password. There is a maximum because even longer passwords would
+ * not be safer, but would take longer to hash.
  */
 const minPassword = 10
 const maxPassword = 200

@@ -17,14 +17,15 @@ import { truncateWal } from "./open.ts"
  *
  * - The write lock blocks other writers. It does not block checkpoints, but they have nothing to copy while the -wal is
  *   empty. An empty -wal also means that the file holds the newest version of every page.
- * - A commit under the same lock makes all connections drop their cached pages. It rewrites page 1 unchanged.
+ * - A commit under the same lock makes all connections drop their cached pages. The commit rewrites page 1 without
+ *   changing it.
  * - Each step acquires and releases the lock, so that events can be stored between steps. A page that has been zeroed
  *   can receive new copies, but only of cells that were not deleted yet. Incremental vacuum moves pages together with
  *   their unallocated space, but only to lower page numbers, so the steps run in descending order.
  * - If the system fails during a write, each byte has its old value or is 0. Both are valid.
  */
 
-/** Number of bytes to check under one lock. This takes about 2 ms, or 10 ms if every page is written. */
+/** Number of bytes to check each time the lock is held. This takes about 2 ms, or 10 ms if every page is written. */
 const stepBytes = 2_097_152
 /**
  * Overflow pages and freelist trunk pages start with a 4-byte page number. In a file with fewer pages than this (128

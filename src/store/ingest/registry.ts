@@ -9,13 +9,13 @@ import { canonicalWebsiteId, listWebsites, type Website } from "../websites.ts"
 const recheckInterval = 10
 
 /**
- * Maximum number of cached Authorization headers of valid keys. Each takes 300 bytes. Clients only send a few distinct
- * headers.
+ * Maximum number of cached Authorization headers of valid keys. Each takes up 300 bytes. Clients only send a few
+ * distinct headers.
  */
 const maxHeaders = 1_000
 /**
- * Maximum length of a cached header in characters. `Bearer` and a key take 44 characters, but additional spaces between
- * them are legal.
+ * Maximum length of a cached header in characters. `Bearer` and a key take up 44 characters, but additional spaces
+ * between them are legal.
  */
 const maxHeaderLength = 64
 

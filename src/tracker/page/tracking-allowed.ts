@@ -4,9 +4,9 @@ import type { Options } from "./options.ts"
 declare const DEBUG: boolean
 
 /**
- * Returns the reasons not to track this page load, regardless of the visitor's consent. If any of them is true, the
- * page load must not be tracked. The standard property is `navigator.doNotTrack`, but old versions of Safari have
- * `window.doNotTrack` instead.
+ * Returns the possible reasons not to track this page load, regardless of the visitor's consent. If any of them is
+ * true, the page load must not be tracked. The standard property is `navigator.doNotTrack`, but old versions of Safari
+ * have `window.doNotTrack` instead.
  */
 export function reasonsNotToTrack({ disabled, clientId, ignoreBotDetection }: Options) {
   const { hostname, protocol } = location

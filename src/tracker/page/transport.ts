@@ -3,8 +3,8 @@ import { numberOption, type Options } from "./options.ts"
 /** Maximum size of a request in bytes. Browsers limit the total size of a page's pending beacons to 64 KiB. */
 const maxBytes = 60 * 1_024
 /**
- * Maximum number of undelivered requests in memory. The oldest are dropped. The number is limited because a page can be
- * open for days while the server is unreachable.
+ * Maximum number of undelivered requests in memory. The oldest are dropped. The number is limited because a page might
+ * stay open for days while the server is unreachable.
  */
 const maxPending = 50
 
