@@ -1,6 +1,6 @@
 import { codeOf, UserError } from "../errors.ts"
-import { archiveSuffixes } from "./archive.ts"
 import { readCredentials } from "./credentials.ts"
+import { archiveSuffixes } from "./encrypted-archive.ts"
 import { type Backup, backupName, parseBackupTime } from "./files.ts"
 
 /** A location in a bucket: a folder of archives, or a single archive. */

@@ -3,8 +3,14 @@ import { UserError } from "../errors.ts"
 import type { Context } from "../terminal/context.ts"
 import { size } from "../terminal/print.ts"
 import { Progress } from "../terminal/progress.ts"
-import { type BackupKey, packArchive, readBackupKey, requireSecretKey, unpackArchive } from "./archive.ts"
 import { archiveName, Bucket, type BucketOptions, requireBucketUrl } from "./bucket.ts"
+import {
+  type BackupKey,
+  packArchive,
+  readBackupKey,
+  requireSecretKey,
+  unpackArchive,
+} from "./encrypted-archive.ts"
 import { type Download, explainDiskErrors, requireReserve } from "./staging.ts"
 
 /** Options of commands that use a bucket. */

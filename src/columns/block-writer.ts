@@ -18,8 +18,8 @@ import {
 } from "./block-format.ts"
 import { emptyCodes, joinColumns, present } from "./column.ts"
 import type { Columns, PropertyColumns } from "./memory-batch.ts"
+import { listedProperties, staysInRows } from "./property-column-policy.ts"
 import { packIdSet } from "./stored-id-set.ts"
-import { listedProperties, staysInRows } from "./stored-properties.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
 /**

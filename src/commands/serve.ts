@@ -1,7 +1,7 @@
 import type { Command } from "commander"
 import { AcmeCertificate } from "../acme/renewal.ts"
-import { readBackupKey } from "../backups/archive.ts"
 import { bucketDestination, folderDestination } from "../backups/destinations.ts"
+import { readBackupKey } from "../backups/encrypted-archive.ts"
 import { openBucket } from "../backups/off-site.ts"
 import { BackupSchedule } from "../backups/schedule.ts"
 import { removeStaleStaging } from "../backups/staging.ts"

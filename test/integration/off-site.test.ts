@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test"
 import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { generateX25519Identity, identityToRecipient } from "age-encryption"
-import { packArchive, unpackArchive } from "../../src/backups/archive.ts"
+import { packArchive, unpackArchive } from "../../src/backups/encrypted-archive.ts"
 import { run } from "../../src/cli.ts"
 import { UserError } from "../../src/errors.ts"
 import { Database } from "../../src/store/db/driver.ts"

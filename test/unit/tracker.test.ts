@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test"
 import { parse } from "acorn"
 import { bundleScripts } from "../../src/tracker/bundle.ts"
 import { isSampled, numberOption, type Options, readOptions } from "../../src/tracker/page/options.ts"
-import { maskPath, matchesPattern } from "../../src/tracker/page/patterns.ts"
+import { maskPath, matchesPattern } from "../../src/tracker/page/path-patterns.ts"
 import { createId, createIdentity, openStorageArea } from "../../src/tracker/page/storage.ts"
 import { bodiesOf, createTransport, isRetryable } from "../../src/tracker/page/transport.ts"
 

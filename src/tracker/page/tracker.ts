@@ -1,6 +1,6 @@
 import type { Engagement } from "./engagement.ts"
 import { isSampled, type Options } from "./options.ts"
-import { maskPath, matchesPattern } from "./patterns.ts"
+import { maskPath, matchesPattern } from "./path-patterns.ts"
 import type { start as startPixel } from "./pixel.ts"
 import type { Host } from "./plugin.ts"
 import { createId, type Identity } from "./storage.ts"
