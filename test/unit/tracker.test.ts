@@ -3,8 +3,9 @@ import { parse } from "acorn"
 import { bundleScripts } from "../../src/tracker/bundle.ts"
 import { isSampled, numberOption, type Options, readOptions } from "../../src/tracker/page/options.ts"
 import { maskPath, matchesPattern } from "../../src/tracker/page/path-patterns.ts"
-import { createId, createIdentity, openStorageArea } from "../../src/tracker/page/storage.ts"
+import { openStorageArea } from "../../src/tracker/page/storage-area.ts"
 import { bodiesOf, createTransport, isRetryable } from "../../src/tracker/page/transport.ts"
+import { createId, createIdentity } from "../../src/tracker/page/visitor-session.ts"
 
 // The parts of the page script that need no page. test/browser/tracker.test.ts tests the whole script in Chromium.
 

@@ -1,7 +1,8 @@
 import { readOptions } from "./options.ts"
-import { createIdentity, openStorageArea } from "./storage.ts"
+import { openStorageArea } from "./storage-area.ts"
 import { createTracker } from "./tracker.ts"
 import { reasonsNotToTrack } from "./tracking-allowed.ts"
+import { createIdentity } from "./visitor-session.ts"
 
 // The main page script: it reads the options, decides whether to track, and creates `window.databuddy`.
 

@@ -3,9 +3,9 @@ import { isSampled, type Options } from "./options.ts"
 import { maskPath, matchesPattern } from "./path-patterns.ts"
 import type { start as startPixel } from "./pixel.ts"
 import type { Host } from "./plugin.ts"
-import { createId, type Identity } from "./storage.ts"
 import { watchTrackedElements } from "./tracked-elements.ts"
 import { createTransport } from "./transport.ts"
+import { createId, type Identity } from "./visitor-session.ts"
 
 /**
  * How long to wait after the URL changes before a new view starts, in ms. Routers change the URL more than once and set

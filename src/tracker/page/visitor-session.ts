@@ -1,3 +1,5 @@
+import type { StorageArea } from "./storage-area.ts"
+
 /** A session ends after this many ms without an event or activity. */
 const sessionIdle = 30 * 60_000
 /**
@@ -16,40 +18,6 @@ const sessionKeys = ["did_session", "did_session_timestamp", "did_session_start"
 const visitorKeys = ["did", "did_profile", "did_params"]
 const optOutKeys = ["databuddy_opt_out", "databuddy_disabled"]
 const consentKey = "did_consent"
-
-export interface StorageArea {
-  get: (key: string) => string | null
-  set: (key: string, value: string) => void
-  remove: (key: string) => void
-}
-
-/**
- * Returns access to the browser's storage. Values are kept in memory if storage is blocked or full. `open` returns the
- * storage, or throws if it is blocked.
- */
-export function openStorageArea(
-  open: () => Pick<Storage, "getItem" | "setItem" | "removeItem">,
-): StorageArea {
-  const memory = new Map<string, string>()
-  const attempt = <Result>(work: (storage: ReturnType<typeof open>) => Result): Result | undefined => {
-    try {
-      return work(open())
-    } catch {
-      return undefined
-    }
-  }
-  return {
-    get: (key) => attempt((storage) => storage.getItem(key)) ?? memory.get(key) ?? null,
-    set: (key, value) => {
-      memory.delete(key)
-      attempt((storage) => storage.setItem(key, value) ?? true) ?? memory.set(key, value)
-    },
-    remove: (key) => {
-      memory.delete(key)
-      attempt((storage) => storage.removeItem(key))
-    },
-  }
-}
 
 /** Returns a random UUID. `crypto.randomUUID` cannot be used, because it only exists on HTTPS pages. */
 export function createId(): string {
