@@ -46,7 +46,7 @@ export function createThrottle(elapsed: () => number): Throttle {
       before.suppressed++
       return
     }
-    // Keys are error messages, and there are few of them. The limit bounds memory.
+    // Keys are error messages, so there are usually only a few. The limit bounds memory if there are more.
     if (last.size > 100) last.clear()
     last.set(key, { at: elapsed(), suppressed: 0 })
     report(before?.suppressed || undefined)
@@ -54,7 +54,7 @@ export function createThrottle(elapsed: () => number): Throttle {
 }
 
 /**
- * Returns a function that logs store failures. Repeats the same message at most once per second, with the number of
+ * Returns a function that logs store failures. It logs each message at most once per second, with the number of
  * suppressed repetitions as `more`.
  */
 export function faultLog(log: Log, elapsed: () => number): (error: unknown) => void {

@@ -6,7 +6,7 @@ import { deleteDisabledSwitches, trimVariables } from "./flag-variables.ts"
 
 // Files that commands write (databases, backups, exports) contain visitor ids, so only their owner can read them.
 process.umask(0o077)
-// The contract says that a timestamp without a time zone is in UTC, in every format that Date.parse accepts.
+// The contract says that a timestamp without a time zone is in UTC. Date.parse would read some formats as local time.
 process.env.TZ = "UTC"
 
 /** Set by src/build.ts in a binary. Undefined if Bun runs this file from source. */
@@ -20,13 +20,13 @@ if (invalidSwitch) {
 }
 
 /**
- * A second signal within this many ms counts as a duplicate. A terminal signals the whole process group, and npm also
- * forwards the signal.
+ * A second signal within this many ms counts as a duplicate. If npm runs this process, Ctrl+C sends two signals: one
+ * from the terminal, which signals the whole process group, and one that npm forwards.
  */
 const duplicateSignalWindow = 200
 
 /**
- * Resolves at the first signal. A second one exits the process immediately, which is safe because acknowledged events
+ * Resolves at the first signal. A second one ends the process immediately, which is safe because acknowledged events
  * are on disk.
  */
 function stopSignal(): Promise<void> {
@@ -59,19 +59,19 @@ function reloadSignal(): (reload: () => void) => void {
 const stdout = 1
 const stderr = 2
 
-/** Returns a standard stream that opens on first use, because opening it takes longer than most commands. */
+/** Returns a wrapper that opens a standard stream on first use, because opening it takes longer than most commands. */
 function lazyStream(open: () => NodeJS.WriteStream) {
   let stream: NodeJS.WriteStream | undefined
   return {
     get: () => {
-      // A failed write to stdout already rejects the promise of `writeAll`. A failed write to stderr cannot be
-      // reported.
+      // Ignores errors, because a failed write to stdout also rejects the promise of `writeAll`, and a failed write to
+      // stderr cannot be reported.
       stream ??= open().on("error", () => {})
       return stream
     },
     /**
      * Waits until the reader of a pipe has read everything, because `process.exit` discards unread output. Also
-     * resolves if there is no reader any more.
+     * resolves if the reader has closed the pipe.
      */
     flush: () =>
       new Promise<void>((resolve) => {
@@ -96,7 +96,8 @@ function writeAll(stream: NodeJS.WriteStream, text: string | Uint8Array): Promis
 const pipeRetryPause = 2
 
 /**
- * Writes synchronously, so that a command that shows a secret once can roll back if this fails. Throws an OutputError.
+ * Writes to stdout synchronously, so that a command that shows a secret only once can roll back if the write fails.
+ * Throws an OutputError.
  */
 function writeOut(text: string): void {
   const bytes = Buffer.from(text)
@@ -110,13 +111,13 @@ function writeOut(text: string): void {
   }
 }
 
-/** True for the null device. Bun also replaces a closed file descriptor with it. */
+/** True if the file descriptor is the null device, which Bun also opens in place of a closed file descriptor. */
 function isNullDevice(fd: number): boolean {
   const stats = fstatSync(fd)
   return stats.isCharacterDevice() && stats.rdev === statSync(devNull, { throwIfNoEntry: false })?.rdev
 }
 
-/** Loads node:tty only for a device, because the output of commands in scripts is usually a pipe or a file. */
+/** True if the file descriptor is a terminal. Loads node:tty only for a device, which saves time in most scripts. */
 async function isTerminal(fd: number): Promise<boolean> {
   return fstatSync(fd).isCharacterDevice() && (await import("node:tty")).isatty(fd)
 }

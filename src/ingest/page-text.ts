@@ -13,11 +13,11 @@ export interface PageAddress {
 }
 
 /**
- * Maximum number of entries in the cache. They take about 1 MB with ordinary addresses, and at most 10 MB. A miss takes
- * 2 µs.
+ * Maximum number of cached addresses. A full cache takes up about 1 MB with ordinary addresses, and at most 10 MB.
+ * Parsing an address that is not cached takes 2 µs.
  */
 const maxCachedAddresses = 2_000
-/** Cached for strings that are not an http or https URL. */
+/** Cache entry for strings that are not http or https URLs. */
 const noAddress: PageAddress = { path: "", hostname: "", search: "" }
 
 /** Parses the URLs of pages. Caches the results, because a few pages account for most page views. */
@@ -54,7 +54,7 @@ function columnText(text: string): string {
   return text.toWellFormed().replaceAll("\0", "\ufffd")
 }
 
-/** Decodes a path and removes trailing slashes, so that each page has only one path. */
+/** Decodes a path and removes trailing slashes, so that each page has only one path. Cuts paths that are too long. */
 function pagePath(pathname: string): string {
   return cut(withoutFinalSlashes(decoded(pathname)), maxPathLength) || "/"
 }
@@ -77,7 +77,7 @@ function decoded(pathname: string): string {
   }
 }
 
-/** Returns the first `limit` UTF-16 code units of a string, without half a surrogate pair at the end. */
+/** Returns the first `limit` UTF-16 code units of a string, or one fewer if that would split a surrogate pair. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text
   const isSplit = /[\ud800-\udbff]/.test(text.charAt(limit - 1))

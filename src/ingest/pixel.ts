@@ -7,7 +7,7 @@ import { store } from "./page-events.ts"
 import { errors, type ItemType, pageItemTypes, vitals } from "./page-items.ts"
 import { errorResponse } from "./responses.ts"
 
-/** Item types by the value of the parameter `type`, which can be omitted. */
+/** Item types by the value of the query parameter `type`, which defaults to `track`. */
 export const pixelTypes: Readonly<Record<string, ItemType>> = {
   ...pageItemTypes,
   web_vitals: vitals,
@@ -15,8 +15,8 @@ export const pixelTypes: Readonly<Record<string, ItemType>> = {
 }
 
 /**
- * GET /px.jpg, the pixel mode of the page script, takes one item in the query string. Pages without scripts can use it
- * as an image.
+ * GET /px.jpg accepts one item in the query string. The page script uses it in pixel mode, and pages without scripts
+ * can use it as an image.
  */
 export const pixelRoute: IngestRoute = {
   method: "GET",
@@ -67,8 +67,8 @@ function pixel(headers: Record<string, string>): Response {
 }
 
 /**
- * Responds with the image even if the item was rejected, because otherwise the page would show a broken image. An error
- * that a retry can fix keeps its status.
+ * Responds with the image even if the item is rejected, because the page would otherwise show a broken image. Errors
+ * after which a retry may succeed keep their status (429 or above).
  */
 function pixelErrorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
@@ -130,8 +130,8 @@ function coerceTo(types: readonly unknown[], value: string | Nested): unknown {
 }
 
 /**
- * Returns the properties, which are sent as JSON or as nested fields. Numbers and booleans in nested fields are
- * coerced. A string that is not JSON is returned unchanged, and validation rejects it.
+ * Returns the properties, which are sent as JSON or as nested fields. In nested fields, text that looks like a number
+ * or boolean is converted. A string that is not JSON is returned unchanged, so that validation rejects it.
  */
 function propertiesOf(value: string | Nested): unknown {
   if (typeof value !== "string") return coerceValues(value)

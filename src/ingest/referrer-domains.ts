@@ -2,9 +2,9 @@ export type ReferrerType = "direct" | "search" | "social" | "mail" | "ad" | "int
 
 /**
  * Domains by type. A domain includes its subdomains, unless a more specific domain is listed. Names such as
- * `com.whatsapp` are packages of Android apps, which browsers send as `android-app://` referrers. `other` lists
- * subdomains that differ in type from their domain. AI assistants are also `other`, because they are not search engines
- * and `referrer_domain` identifies them.
+ * `com.whatsapp` are package names of Android apps, which browsers send as `android-app://` referrers. `other` lists
+ * subdomains whose type differs from that of their domain. AI assistants are also `other`, because they are not search
+ * engines and `referrer_domain` identifies them.
  */
 const domains: Readonly<Record<"search" | "social" | "mail" | "other", readonly string[]>> = {
   search: [
@@ -262,8 +262,8 @@ const types: ReadonlyMap<string, ReferrerType> = new Map(
 )
 
 /**
- * Search engines with domains in many countries. For Google, this covers only web search, because docs.google.com and
- * sites.google.com host other people's pages, and gemini.google.com is an assistant.
+ * Search engines with domains in many countries. For Google, only the hosts of its search services match:
+ * docs.google.com and sites.google.com host other people's pages, and gemini.google.com is an assistant.
  */
 const regionalEngines = [
   /^(?:(?:www|images|m|cse|scholar)\.)?google\.(?:com?\.)?[a-z]{2,3}$/,

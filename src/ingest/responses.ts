@@ -7,7 +7,7 @@ const defaultAllowedHeaders =
   "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
 const exposedHeaders =
   "x-request-id, x-databuddy-reason, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
-/** Matches a list of header names in a preflight. Its maximum length is more than any page needs. */
+/** Pattern and maximum length of the list of header names in a preflight. No page needs a longer list. */
 const headerNamesPattern = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
 const maxHeaderNamesLength = 4_096
 /** Seconds for which browsers cache a preflight. No browser accepts a longer time. */
@@ -19,8 +19,8 @@ const preflightMaxAge = "86400"
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)
-  // Set even without an Origin header. Otherwise, a cache could return this response, which has no CORS headers, to a
-  // page.
+  // Set even if the request has no Origin header. Otherwise, a cache could send this response, which has no CORS
+  // headers, to a page.
   headers.Vary = "Origin"
   const origin = request.headers.get("origin")
   if (origin !== null) {
@@ -72,7 +72,7 @@ export function preflight(request: Request, method: "GET" | "POST", requestId: s
   })
 }
 
-/** Returns the error response of the contract. Unexpected errors become a 500 without internal details. */
+/** Creates the error response that the contract specifies. Unexpected errors become a 500 without internal details. */
 export function errorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)
   const { status, message } = rejections[rejection.reason]

@@ -94,7 +94,7 @@ export const identifySchema = Type.Object(
   { expected: "must be an object" },
 )
 
-/** TypeBox does not infer the type of additional properties. */
+/** Adds the type of the traits, because TypeBox does not infer the type of additional properties. */
 export type IdentifyInput = Omit<Static<typeof identifySchema>, "traits"> & {
   traits?: Record<string, Static<typeof traitSchema>>
 }

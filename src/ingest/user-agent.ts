@@ -4,7 +4,7 @@ import { LruCache } from "./lru-cache.ts"
 
 export type Device = Pick<ClientContext, "browser_name" | "browser_version" | "os_name" | "device_type">
 
-/** The headers that describe the browser. Browsers send the three client hints to every HTTPS origin by default. */
+/** The headers that describe the browser. Browsers send the last three, if at all, to every HTTPS origin by default. */
 const deviceHeaders = [
   "user-agent",
   "sec-ch-ua-full-version-list",
@@ -14,18 +14,18 @@ const deviceHeaders = [
 ] as const
 
 /**
- * Maximum number of UTF-16 code units of a header to read. Browsers send fewer, and matching a header of the maximum
- * size (16,000 code units) takes several ms.
+ * Maximum number of UTF-16 code units that are read from a header. Browsers send fewer, and matching a header of the
+ * maximum size (16,000 code units) takes several ms.
  */
 const maxInspectedLength = 512
-/** Maximum number of entries in the cache. They take about 1 MB. A miss takes 20 µs. */
+/** Maximum number of cached devices. A full cache takes up about 1 MB. Parsing uncached headers takes 20 µs. */
 const maxCached = 2_000
 const unknownDevice: Device = { browser_name: "", browser_version: "", os_name: "", device_type: "" }
 
 /**
- * Maps the lower-case names used by the parser and client hints to display names. Other browsers count as unknown,
- * because the parser copies some names unchanged from the user agent, and a fixed list keeps the number of distinct
- * names per website small.
+ * Maps the lower-case names used by the parser and client hints to display names. Browsers that are neither listed here
+ * nor in `browserAliases` count as unknown. The parser copies some names from the user agent, so without a fixed list,
+ * a website could end up with any number of distinct names.
  */
 const browserNames: ReadonlyMap<string, string> = new Map(
   [
@@ -134,7 +134,8 @@ const osNames: ReadonlyMap<string, string> = new Map([
   ...["PlayStation", "Xbox", "Nintendo", "FreeBSD", "OpenBSD", "NetBSD", "Fuchsia", "Haiku", "Chrome OS"].map(
     (name) => [name.toLowerCase(), name] as const,
   ),
-  // Only Firefox and old browsers name the distribution, so the shares of distributions would be meaningless.
+  // Linux distributions are not distinguished: only Firefox and old browsers name them, so their shares would be
+  // meaningless.
   ...[
     ...[
       "ubuntu",
@@ -198,15 +199,15 @@ function deviceOf(key: string): Device {
   const [userAgent = "", fullVersions = "", brands = "", platform = "", mobile = ""] = key
     .split("\n")
     .map((value) => value.slice(0, maxInspectedLength))
-  // The parser's pattern for Naver takes cubic time, so 512 hostile characters would take 160 ms. All other patterns
-  // together take less than 1 ms.
+  // Prevents the parser's pattern for Naver from matching. It takes cubic time, which is 160 ms for 512 hostile
+  // characters. All other patterns together take less than 1 ms.
   const parser = new UAParser(userAgent.replace(/naver\(/gi, "naver ("))
   const naver = naverApp.exec(userAgent)
   const parsed = naver ? { name: "Naver", version: naver[1] } : parser.getBrowser()
   let browser = { name: browserName(parsed.name), version: parsed.version ?? "" }
   let os = osNames.get(parser.getOS().name?.toLowerCase() ?? "") ?? ""
-  // Only browsers built on Chromium send hints. A browser that calls itself Chrome can be a different one, but a more
-  // specific name, such as an app's, can be trusted.
+  // Only browsers built on Chromium send hints. If the user agent says Chrome, the hints may name a different browser.
+  // A more specific name in the user agent, such as an app's, can be trusted.
   const isGeneric = browser.name === "Chrome" || browser.name === ""
   if (isGeneric) browser = brandOf(fullVersions) ?? brandOf(brands) ?? browser
   if (platform !== "") os = osNames.get(platform.replaceAll('"', "").trim().toLowerCase()) ?? os
@@ -224,8 +225,8 @@ function browserName(name = ""): string {
 }
 
 /**
- * Returns the known brand with the most specific name in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A
- * Brand";v="24"`.
+ * Returns the first known brand in a list such as `"Chromium";v="131", "Brave";v="131", "Not_A Brand";v="24"`. Returns
+ * Chromium only if no other brand is known.
  */
 function brandOf(list: string): { name: string; version: string } | undefined {
   const brands = [...list.matchAll(/"([^"]{1,40})";\s?v="([\d.]{1,30})"/g)]

@@ -31,7 +31,7 @@ const proxyHeaders =
   /^(?:forwarded|via|proxy-|x-(?:forwarded|original|real|client|cluster|proxy|proxyuser|envoy|amzn|amz-cf|azure|arr|appengine|vercel|remote|host)\b|true-client|cf-|cdn-|fly-|fastly-|akamai-|incap-|do-connecting)/
 
 /**
- * True for a loopback connection whose headers show neither a proxy nor a web page. A proxy on this machine also
+ * True for a loopback connection, unless its headers indicate a proxy or a web page. A proxy on this machine also
  * connects from loopback, and a web page can reach the server through DNS rebinding.
  */
 function isLocal({ request, peer }: RequestContext): boolean {

@@ -71,8 +71,8 @@ export interface BackupState {
 }
 
 /**
- * Upper bounds of the buckets, in seconds. The lowest are for a sync to memory, those around 10 ms for a sync to a
- * disk, and the highest for a sync that stalls all requests.
+ * Upper bounds of the buckets, in seconds. The lowest buckets are for syncs that only reach memory, those around 10 ms
+ * for syncs to a disk, and the highest for syncs that stall all requests.
  */
 const commitSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
@@ -185,7 +185,7 @@ export class Metrics {
     })
   }
 
-  /** Adds metrics about backups. `prefix`: start of the metric names. `what`: what the metrics count. */
+  /** Adds metrics about backups. `prefix`: start of the metric names. `what`: noun for the help texts. */
   #addBackups(prefix: string, what: string, state: BackupState): void {
     const success = `Start of the newest ${what}, Unix time; 0: none.`
     this.#gauge(`${prefix}_last_success_timestamp_seconds`, success, () => state.lastSuccess / 1_000)
@@ -241,7 +241,7 @@ export class Metrics {
     const failures = "Failed attempts to copy websites, keys and users since the start."
     this.#counter("databuddy_registry_failures_total", failures, () => state.failures)
     const rejected =
-      "1: the other server's last answer was not accepted, because it has a wrong or older database."
+      "1: the other server's last answer was not accepted, because that server has a wrong or older database."
     this.#gauge("databuddy_registry_rejected", rejected, () => (state.isRejected ? 1 : 0))
   }
 

@@ -1,10 +1,10 @@
-/** Counts requests by route and status. It only increments counters, because every request passes through it. */
+/** Counts requests by route and status. Does nothing more than that, because it runs for every request. */
 export class RequestCounts {
   readonly #counts = new Map<string, Map<number, number>>()
 
   /**
-   * `route`: method and pattern, such as `GET /v1/keys/:id`. It is never a raw path, because the number of paths is
-   * unlimited.
+   * Counts a request. `route`: method and pattern, such as `GET /v1/keys/:id`. It must not be a raw path, because
+   * clients can send any number of paths.
    */
   add(route: string, status: number): void {
     let statuses = this.#counts.get(route)
