@@ -236,7 +236,7 @@ const profiles: Operations = {
       id: "listProfiles",
       summary: "Search profiles",
       description:
-        "The most recently updated profiles come first. `total` counts all pages. A search scans all profiles of the website, a thousand at a time, between other requests.",
+        "The most recently updated profiles come first. `total` is the number of profiles on all pages. A search scans all profiles of the website, a thousand at a time, between other requests.",
       query: profileSearchSchema,
       gives: listOf("profiles", "Profile"),
       reasons: ["invalid_shape", ...websiteReasons],

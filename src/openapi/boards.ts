@@ -49,7 +49,7 @@ export const boardSchemas = {
 
 const readReasons = ["key_website_mismatch", "website_unknown"] as const
 const changeReasons = [...takesBody, "key_website_mismatch", "board_unknown", "conflict", ...writes] as const
-/** Explains why these operations require a different scope from the others. */
+/** Added to operations with the scope `read:reports`, because only share links can use them with this scope alone. */
 const readers = "Keys and logins require the scope `read:data`. A share link can read only its own board."
 const fields = { board: ref("schemas/Board") }
 

@@ -47,7 +47,7 @@ export async function healthPaths(): Promise<Json> {
         tags: ["Server"],
         summary: "Check readiness",
         description:
-          "Checks that events can be stored by taking the database lock. If they cannot, the status is the reason, or `stopping` while the server shuts down.",
+          "Takes the database lock to check that events can be stored. If they cannot, the status is the reason, or `stopping` while the server shuts down.",
         security: [{}],
         responses: {
           200: success("Ready to store events", exactly({ status: { const: "ready" } }), {

@@ -9,9 +9,9 @@ export function ref(name: string): Json {
 }
 
 /**
- * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and the error messages. `expected` is a message
- * if it is a string, or a property of that name if it is a schema. Converts every union to its shortest equivalent
- * form.
+ * Converts a TypeBox schema to JSON Schema. Removes TypeBox's symbols and the error messages, which are strings named
+ * `expected`. Keeps a schema with this name, because it describes a property. Converts unions to a shorter equivalent
+ * form if there is one.
  */
 export function publicSchema(schema: TSchema): Json {
   return JSON.parse(JSON.stringify(schema), (key, value) => {

@@ -86,7 +86,7 @@ function introduction({ rateLimit, rateLimitEvents, rateLimitBytes }: Limits): s
     rateLimit === 0 || sizes.length === 0
       ? ""
       : ` They can carry ${sizes.join(" and ")} per minute, and a large request counts as several.`
-  return `Every response has the header \`x-request-id\`, and every error the header \`x-databuddy-reason\` with a stable reason. An unknown path returns ${unknown.status} with the reason \`route_unknown\`, and an invalid Host header returns ${badHost.status} with the reason \`invalid_host\`.
+  return `Every response has the header \`x-request-id\`. Every error response also has the header \`x-databuddy-reason\` with a machine-readable reason, which does not change between versions. An unknown path returns ${unknown.status} with the reason \`route_unknown\`, and an invalid Host header returns ${badHost.status} with the reason \`invalid_host\`.
 
 **Keys** start with \`dbdy_\` and are sent as \`Authorization: Bearer <key>\` or as \`x-api-key: <key>\`. A key is shown once, when it is created. It has scopes and can be limited to websites, a rate and an expiry date.
 
@@ -108,7 +108,7 @@ const fieldErrors = {
       type: "string",
       description: "Path of the field. In a batch it starts with the index of the event: `1.properties`",
     },
-    message: { type: "string", description: "Requirement of the field" },
+    message: { type: "string", description: "Requirement that the field does not meet" },
   }),
 }
 

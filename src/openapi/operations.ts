@@ -28,7 +28,7 @@ export interface Operation {
   answer?: Json
   /** Schemas of a file response, by media type. */
   file?: Json
-  /** Default: 200 */
+  /** HTTP status of a successful response. Default: 200 */
   status?: number
   /** Error reasons in addition to those that all operations share. */
   reasons: readonly RejectionReason[]
@@ -36,17 +36,16 @@ export interface Operation {
   scope?: Scope
 }
 
-/**
- * Error reasons of public operations with a body, of authenticated operations with a body, and of operations that
- * write.
- */
+/** Error reasons of public operations with a body. */
 export const takesPublicBody = ["invalid_shape", ...bodyReasons] as const
+/** Error reasons of authenticated operations with a body. */
 export const takesBody = [...takesPublicBody, "too_many_rejected_bytes"] as const
+/** Error reasons of operations that write. */
 export const writes = storeReasons.filter((reason) => reason !== "internal")
 /** Error reasons of operations that change websites, keys or users. */
 export const registryWrites = [...writes, "registry_elsewhere"] as const
 
-/** Body of a rotation and its description. The body can be omitted. */
+/** Schema of the body of a rotation, which can be omitted, and a description of the overlap. */
 export const rotation = publicSchema(rotationSchema)
 export const rotationText =
   "The current secret works until the end of the overlap. With the default, `none`, it stops working immediately. If an even older secret still works, that one also stops working immediately."
@@ -56,7 +55,7 @@ export function component<Schema extends TSchema>(schema: Schema, example: Stati
   return { ...publicSchema(schema), examples: [example] }
 }
 
-/** Returns the response fields of an operation that lists items of a schema. */
+/** Returns the response fields of an operation that lists items. `schema`: name of the items' schema. */
 export function listOf(name: string, schema: string): Json {
   return {
     [name]: { type: "array", items: ref(`schemas/${schema}`) },

@@ -54,11 +54,11 @@ export function reasonHeader(description: string, reasons: readonly RejectionRea
   return { "x-databuddy-reason": { description, schema: { type: "string", enum: reasons } } }
 }
 
-/** The way in which a group of routes reports errors. */
+/** How a group of routes reports errors. */
 export interface ErrorFormat {
-  /** The function with which the routes create error responses. Here it creates the examples. */
+  /** Creates an error response, as the routes do. Used here to generate the examples. */
   response: (error: unknown, headers: Record<string, string>) => Response
-  /** Returns the schema of the bodies with one status. */
+  /** Returns the schema of error bodies that share a status. `bodies`: an example of each. */
   schema: (bodies: readonly Json[]) => Json
   /** Example of a field error. */
   field: FieldError
@@ -67,7 +67,7 @@ export interface ErrorFormat {
 /** Used for groups of routes without field errors. */
 export const noField: FieldError = { field: "", message: "" }
 
-/** Returns one response per status, with its reasons, bodies and headers. */
+/** Returns the error responses by status, each with its reasons, example bodies and headers. */
 export async function errorResponses(
   reasons: readonly RejectionReason[],
   errorFormat: ErrorFormat,
@@ -98,7 +98,10 @@ async function errorResponseFor(
     description: `${[...messages].join(", or ")}\n\n${list.join("\n")}`,
     headers: {
       ...commonHeaders,
-      ...reasonHeader("Stable reason of the error", reasons),
+      ...reasonHeader(
+        "Machine-readable reason for the error, which does not change between versions",
+        reasons,
+      ),
       ...(retriable.has(status) ? { "Retry-After": ref("headers/RetryAfter") } : {}),
     },
     content: { "application/json": { schema: errorFormat.schema([...bodies.values()]), examples } },

@@ -3,8 +3,8 @@ import { compress, fileResponse, immutable, lazy, noCache, pageHeaders } from ".
 import type { Limits } from "./ingest.ts"
 
 /**
- * Allows only this server as a source and target. Also allows inline styles for the viewer's theme, and data images for
- * its arrows.
+ * Allows the page to load from and connect to only this server. Also allows inline styles for the viewer's theme, and
+ * data images for its arrows.
  */
 const contentSecurityPolicy = [
   "default-src 'none'",

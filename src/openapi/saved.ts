@@ -85,7 +85,7 @@ const notes: Operations = {
       id: "listNotes",
       scope: "read:reports",
       summary: "List notes",
-      description: "Lists notes of the website and notes of all websites, latest day first.",
+      description: "Lists notes of the website and notes that apply to all websites, latest day first.",
       query: noteFilterSchema,
       gives: listOf("notes", "Note"),
       reasons: ["invalid_shape", ...websiteReasons],
@@ -180,7 +180,7 @@ const shares: Operations = {
       id: "createShare",
       summary: "Create a share link",
       description:
-        "Anyone with the link has read-only access to the reports of one website, to one page of them, or to one board, but not to single events or people. A link to a board works as long as its creator can read the board and manage share links. The link is returned only once. With /embed/ instead of /share/, it shows the page without navigation, in frames on the hosts in `embedHosts`.",
+        "Anyone with the link has read-only access to all reports of one website, to one page of reports, or to one board, but not to single events or people. A link to a board works as long as its creator can read the board and manage share links. The link is returned only once. With /embed/ instead of /share/, it shows the page without navigation, in frames on the hosts in `embedHosts`.",
       query: newShareFilterSchema,
       queryExample,
       takes: ref("schemas/NewShare"),

@@ -60,8 +60,8 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 const anyStep: Step = { filters: [] }
 
 /**
- * Returns the retention query of a parameter. Without steps, the first event of a unit determines its cohort, and any
- * later event counts as a return. A single step is both the start event and the return event.
+ * Returns the retention query of a parameter. If there are no steps, the first event of a unit determines its cohort,
+ * and any later event counts as a return. A single step is both the start event and the return event.
  */
 export function retentionQuery(
   { scope, steps, unit }: QuerySpec,
@@ -73,7 +73,7 @@ export function retentionQuery(
 
 export function* retention(spec: QuerySpec, run: RunQuery): Generator<void, TypeResult> {
   const { granularity = "weekly" } = spec
-  // The type table allows no other granularities.
+  // The type assertion is safe because the table of query types allows no other granularities.
   const query = retentionQuery(spec, granularity as RetentionQuery["granularity"])
   const { buckets, cohorts } = yield* run(query)
   requireRows((buckets.length * (buckets.length + 1)) / 2)
@@ -162,8 +162,8 @@ function* conversions(
   })
   const { buckets } = groups
   const groupByKey = groupsByKey(groups)
-  // The columns do not record which profile an event belongs to if its visitor was linked, so a separate query counts
-  // profiles.
+  // Columns lack the profile of an event that belongs to it only through a link of its visitor, so a separate query
+  // counts profiles.
   const profiles = unit === "profile_id" ? yield* run({ kind: "reach", scope, granularity, unit }) : undefined
   return {
     buckets,

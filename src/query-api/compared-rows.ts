@@ -7,7 +7,7 @@ import { unionOf } from "./rows.ts"
 interface ComparedReport {
   /** The column used to match the rows of the two periods. */
   label: string
-  /** Values of the other columns for a row without events. `previous` has the same columns. */
+  /** Values of the other columns in a row without events. The `previous` object of a row has the same columns. */
   empty: Row
   /** The column that holds the row's share. `previous` does not have it. */
   share?: string
@@ -15,8 +15,8 @@ interface ComparedReport {
 }
 
 /**
- * Defines the columns and rows of a report that supports comparison. With `compare`, the report contains the rows of
- * both periods.
+ * Defines the columns and rows of a report that supports comparison. If a query sets `compare`, the report contains
+ * the rows of both periods.
  */
 export function comparedReport({
   label,

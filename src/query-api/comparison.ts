@@ -23,9 +23,9 @@ const weekMs = 7 * dayMs
  * Returns the period to compare a range with. `previous_period` is the period of the same length before the range, or
  * the same number of calendar months if the range consists of calendar months. `previous_year` covers the same dates
  * one year earlier. `matching_weekdays` is the latest period that ends before the range and starts on the same weekday.
- * Whole days follow the calendar, so 23-hour days do not shift them. If the range is still in progress, the previous
- * period is cut at the same point (for whole days, at the same time of day), so that a partial range is not compared to
- * a complete one. `now` is in Unix ms. Throws a RangeFault for invalid dates.
+ * Ranges of whole days follow the calendar, whatever the length of a day. If the range is still in progress, the
+ * previous period is cut at the same point (for whole days, at the same time of day), so that a partial range is not
+ * compared to a complete one. `now` is in Unix ms. Throws a RangeFault for invalid dates.
  */
 export function previousOf(
   range: Range,
@@ -138,8 +138,9 @@ const clockLengths: Record<Granularity, number | undefined> = {
 /**
  * Returns, for each bucket, the index of the previous bucket to compare it with, or undefined if there is none.
  * Minutes, hours and days are paired by local time, because a clock change between the periods shifts their indexes. If
- * the shift is in months, days are paired by the day of the month. When clocks go back, an hour occurs twice: its first
- * occurrence is paired with a first occurrence, and its second with a second. Weeks and months are paired by index.
+ * the shift is in months, days are paired by the day of the month. When clocks go back, a local time occurs twice. A
+ * first occurrence is paired only with another first one, and a second occurrence only with another second one. Weeks
+ * and months are paired by index.
  */
 export function pairBuckets(
   { shift }: PreviousRange,

@@ -125,8 +125,8 @@ export function* rowsOf(spec: QuerySpec, run: RunQuery): Generator<void, TypeRes
   const result = yield* type.rows(spec, run)
   if (!spec.sort || result.isPage) return result
   const { by, order } = spec.sort
-  // Ties are broken by the previous value, then by the text columns. The sort is stable, so remaining ties keep the
-  // order of the query type.
+  // Ties are broken by the previous value if there is a comparison, then by the tie breakers of the query type, which
+  // default to the text columns. The sort is stable, so remaining ties keep the order in which the rows were computed.
   const textColumns = [...type.columns, ...spec.by].filter((column) =>
     result.rows.some((row) => typeof row[column] === "string"),
   )

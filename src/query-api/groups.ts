@@ -36,8 +36,8 @@ interface GroupsDefinition {
   kinds?: QueryType["kinds"]
   oneOf?: QueryType["oneOf"]
   /**
-   * Default granularity. With `optional`, rows are only broken down by time if the request has a granularity. If
-   * `byTime` is absent, they are never broken down by time.
+   * Default granularity, or `optional` to break rows down by time only if the request has a granularity. If `byTime` is
+   * absent, rows are never broken down by time.
    */
   byTime?: "daily" | "optional"
   /** Dimensions and their columns. `"by"` stands for the fields that the request lists in `by`. */
@@ -78,8 +78,8 @@ export function groupsType(definition: GroupsDefinition): QueryType {
 }
 
 /**
- * Returns the allowed sort columns, the default first: the first measure, then the fields and the other measures. With
- * a granularity, returns only the date.
+ * Returns the allowed sort columns: the first measure, which is the default, then the fields and the other measures. If
+ * there is a granularity, returns only the date.
  */
 function sortColumns({
   by,

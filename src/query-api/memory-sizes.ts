@@ -7,9 +7,9 @@ import { cacheKiB as writerCacheKiB } from "../store/db/open.ts"
 export const queryShare = 1 / 2
 export const queriesShare = 5 / 8
 /**
- * Shares of the query memory for SQLite's page caches: of the connection for queries, and of the one for writing. Both
- * are outside the query memory. Their sizes in KiB are limited. They are small because columns have their own cache and
- * the operating system caches the file.
+ * Sizes of SQLite's page caches, for the connection that runs queries and for the one that writes. `share` is relative
+ * to the query memory, which does not include these caches. `min` and `max` are in KiB. The caches are small because
+ * columns have their own cache and the operating system caches the file.
  */
 const pageCache = { share: 1 / 16, min: 8_192, max: 16_384 }
 const writerPageCache = { share: 1 / 8, min: 16_384, max: writerCacheKiB }

@@ -14,8 +14,8 @@ export interface MoversLimits {
 }
 
 /**
- * Nearly all events have fewer than 50 keys. A field with more than 1,000 values contains IDs, or texts that explain
- * nothing because each has only a tiny share.
+ * Nearly all events have fewer than 50 keys. The values of a field that has more than 1,000 of them are usually IDs, or
+ * explain nothing because each has only a tiny share.
  */
 const defaultLimits: MoversLimits = { keys: 50, values: 1_000 }
 
@@ -39,7 +39,7 @@ export const moversType = {
   rows: (spec, run) => movers(spec, run, defaultLimits),
 } as const satisfies QueryType
 
-/** A value of a field, and the measure of the events with this value, in each of the two periods. */
+/** A value of a field, and the measure in each of the two periods for the events that have this value. */
 interface Mover {
   field: Dimension
   value: string | null
@@ -204,8 +204,8 @@ interface Properties {
 }
 
 /**
- * Returns the properties to check. If the measure is the number of events, one query per period counts the events for
- * the values of all keys without dots.
+ * Returns the properties to check. If the measure is the number of events, a single query per period counts the events
+ * by value for all keys that contain no dots.
  */
 function* propertiesOf(
   { scope, previous, measure, limits }: Periods,
@@ -233,7 +233,7 @@ function* propertiesOf(
   const few = checked.filter(([, { cardinality }]) => cardinality <= limits.values).map(([key]) => key)
   for (const [key, { cardinality }] of checked)
     if (cardinality > limits.values) skipped.push({ field: fieldOf(key), reason: "too_many_values" })
-  // A key with dots can also be the path to a nested value, and only a groups query finds nested values.
+  // A key with dots may also be the path to a nested value, which only a groups query can find.
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
   const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
   if (countable.length === 0) return { counted: [], uncounted, skipped }

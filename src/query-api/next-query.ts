@@ -1,6 +1,6 @@
 /**
- * How long other queries wait for the next query of a request, in ms. Its message arrives within about 1 ms unless the
- * main thread is busy.
+ * Maximum time that the query thread waits for the next query of a request, in ms. The query arrives within about 1 ms
+ * unless the main thread is busy.
  */
 const maxWait = 5
 
@@ -23,7 +23,10 @@ export class NextQuery {
     this.#onArrival?.()
   }
 
-  /** Resolves when messages have been handled and, if a query is expected, when one arrives or `maxWait` has passed. */
+  /**
+   * If a query is expected, resolves when one arrives or `maxWait` has passed. Otherwise, resolves once pending
+   * messages have been handled.
+   */
   wait(): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#isExpected) {

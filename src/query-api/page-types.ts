@@ -54,7 +54,7 @@ const byPage = { column: "name", dimension: "path" } as const
 const regionNames = new Intl.DisplayNames("en", { type: "region", fallback: "code" })
 
 function countryName(code: string | null | undefined): string | null {
-  // Imported data can contain codes that are not countries. They are shown unchanged.
+  // Imported data may contain text that is not a country code. It is shown unchanged.
   return code == null ? null : /^[A-Z]{2}$/.test(code) ? (regionNames.of(code) ?? code) : code
 }
 
@@ -64,7 +64,7 @@ const countryLabels = ([country]: GroupKey): Row => ({
 })
 
 const sourceFields: readonly Dimension[] = ["referrer_domain", "referrer_type"]
-/** Returns the name of a source without a referrer. Campaign parameters alone can identify an ad. */
+/** Returns the name of a source that has no referrer. Campaign parameters can identify it as an ad nevertheless. */
 const unreferred = ([, type]: GroupKey) => (type === "ad" ? "Ad" : "Direct")
 const sourceLabels = ([domain = null, type]: GroupKey): Row => ({
   referrer: domain,

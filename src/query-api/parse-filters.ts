@@ -4,8 +4,8 @@ import type { Filter, Step } from "../query/query.ts"
 import type { FilterBody, StepBody } from "./schema.ts"
 
 /**
- * Parses a step, for example of a funnel. Appends an error for each invalid filter to `errors`. `field` is the path of
- * the step's filters in the request body.
+ * Parses a step, for example of a funnel. Appends an error to `errors` for each invalid filter, and if the step has
+ * both a name and a page. `field` is the path of the step's filters in the request body.
  */
 export function readStep(step: string | StepBody, field: string, errors: FieldError[]): Step {
   if (typeof step === "string") return { name: step, filters: [] }
@@ -20,8 +20,8 @@ export function readStep(step: string | StepBody, field: string, errors: FieldEr
 }
 
 /**
- * Returns the filters. For each filter whose value does not suit its operator, appends an error to `errors`. `field` is
- * the path of the filters in the request body.
+ * Returns the filters. Appends an error to `errors` for each filter whose value has the wrong type for its operator.
+ * `field` is the path of the filters in the request body.
  */
 export function readFilters(
   filters: FilterBody[] | undefined,
@@ -35,7 +35,7 @@ export function readFilters(
   return filters ?? []
 }
 
-/** Returns an error message if a filter's value does not suit its operator, otherwise undefined. */
+/** Returns an error message if a filter's value has the wrong type for its operator, otherwise undefined. */
 function operandError({ op, value }: FilterBody): string | undefined {
   const { expected, isValid } = operandTypes[operators[op].operandType]
   return isValid(value) ? undefined : `must be ${expected} for the operator ${op}`

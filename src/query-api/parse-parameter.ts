@@ -49,8 +49,8 @@ const defaultPathSteps = 3
 const defaultTop = 10
 const defaultMeasures = ["events", "users", "sessions"]
 /**
- * Maximum number of rows before the requested page. These rows are limited because they must be computed too. Lists of
- * events have a lower limit, and support cursors instead.
+ * Maximum number of rows before the requested page. These rows are limited because they must be computed as well. Lists
+ * of events have a lower limit, but support cursors.
  */
 const maxOffset = 1_000_000
 
@@ -108,7 +108,7 @@ function readParameter(input: ParameterInput): QuerySpec {
   const filters = [...input.filters, ...optionFilters(parameter)]
   if (!context.canReadData)
     requireReport(name, type, by, [...filters, ...steps.flatMap((step) => step.filters)])
-  // With `value`, all rows have the same value, so there is no column for `by`.
+  // If `value` is set, the result has no column for the `by` field, because every row would have that value.
   const duplicate = parameter.value === undefined && type.columns.find((column) => isOneOf(by, column))
   if (duplicate)
     throw invalidParameter(`by contains ${duplicate}, which is already a column of ${name}: remove it`)
@@ -218,7 +218,7 @@ function parameterRange(type: QueryType, { body, parameter, range, zone, context
   return readRange({ startDate: start ?? body.startDate, endDate: end ?? body.endDate }, zone, context.now)
 }
 
-/** Returns the granularity of the query if the type supports one. */
+/** Returns the granularity, or undefined if there is none. Throws a RequestError if the type does not support it. */
 function granularityOf(
   name: string,
   type: QueryType,

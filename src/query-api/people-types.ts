@@ -85,7 +85,7 @@ export const peopleTypes = {
     *rows(spec, run) {
       const { scope, limit, offset, unit } = spec
       if (unit === "session_id")
-        throw invalidParameter("people lists visitors and profiles; sessions lists sessions")
+        throw invalidParameter("people does not take the unit session: use the query type sessions")
       const result = yield* run({ kind: "visitors", scope, of: reportCount(spec), limit, offset })
       const rows = result.visitors.map((visitor) => ({
         anonymous_id: visitor.anonymousId,
@@ -107,7 +107,7 @@ export const peopleTypes = {
 function reportCount(spec: QuerySpec): ReportCount | undefined {
   const { reached, droppedAfter, value, cohort, period } = spec.of
   const { steps, window, unit, by } = spec
-  // The kinds that funnels and retention reports read.
+  // Funnels and retention reports read only these kinds of events.
   const scope = { ...spec.scope, kinds: actionKinds }
   const step = reached ?? droppedAfter
   if (step !== undefined) {

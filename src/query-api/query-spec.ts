@@ -39,7 +39,7 @@ export interface QuerySpec {
   offset: number
   sort: Sort | undefined
   cursor: { ts: number; id: number } | undefined
-  /** Selects the funnel or retention count whose people are listed. */
+  /** Selects the number in a funnel or retention report whose people or sessions are listed. */
   of: CountOptions
 }
 
@@ -88,8 +88,8 @@ export interface QueryType {
   /** `options` can only be used together with at least one option in `oneOf`. */
   requires?: readonly { options: readonly Option[]; oneOf: readonly Option[] }[]
   /**
-   * Kinds of events to read. The default is custom events. With `person`, all kinds are read if the query selects a
-   * person, otherwise custom events.
+   * Kinds of events to read. The default is custom events. `person` means all kinds if the query selects a person,
+   * otherwise custom events.
    */
   kinds?: readonly EventKind[] | "person"
   /** Set if the rows are individual events, sessions or people. The scope `read:data` is then required. */
@@ -128,7 +128,7 @@ export interface QueryType {
   oneMeasure?: readonly [string, ...string[]]
   /** Compares with the previous period even if `compare` is absent. */
   alwaysCompares?: true
-  /** With a granularity, there is a row for every date in the range. */
+  /** True if a query with a granularity returns a row for every date in the range. */
   hasAllDates?: boolean | undefined
   /** If this is absent, rows are broken down by time only on request. */
   defaultGranularity?: Granularity | undefined

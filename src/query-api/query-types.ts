@@ -72,7 +72,7 @@ export const columnMeanings: Record<string, string> = {
   properties: "The event's properties, an object",
   anonymous_id: "The visitor",
   session_id: "The session",
-  profile_id: "The identified user",
+  profile_id: "The profile of an identified person",
   timestamp: "When the event happened, ISO 8601 in UTC",
   step: "Number of the step, starting at 1",
   people: "People who reached the step or are in the cohort",
@@ -356,7 +356,7 @@ export const types = {
 export type TypeName = keyof typeof types
 
 export function typeOf(name: string): QueryType | undefined {
-  // `Object.hasOwn` does not narrow the type of the name.
+  // The type assertion is needed because `Object.hasOwn` does not narrow `name`.
   return Object.hasOwn(types, name) ? types[name as TypeName] : undefined
 }
 

@@ -11,8 +11,8 @@ export interface Range {
    */
   days: { first: number; end: number } | undefined
   /**
-   * Number of calendar months that the days cover, including an unfinished current month. For example, 1 for all of
-   * November and for November to date.
+   * Number of calendar months in the range, including the rest of an unfinished month or year. For example, 1 for all
+   * of November and for November to date, and 12 for this year to date.
    */
   months?: number | undefined
 }
@@ -47,8 +47,8 @@ export const dayMs = 86_400_000
 /** The preset used if a query has no dates. */
 const defaultPreset = "last_30d"
 /**
- * Maximum number of buckets with the granularity `minute`, and with any other granularity. The first is documented. The
- * second limits a result to a few MB.
+ * Maximum number of buckets with the granularity `minute`, and with any other granularity. The first is part of the
+ * documented API. The second keeps a result to a few MB.
  */
 const maxMinutes = 10_000
 const maxBuckets = 100_000
@@ -167,7 +167,7 @@ function dayNumber(text: string, field: "startDate" | "endDate"): number {
   const day = text.slice(0, 10)
   const ms = Date.parse(`${day}T00:00:00Z`)
   const year = Number(day.slice(0, 4))
-  // Date.parse accepts April 31 as May 1.
+  // Date.parse reads April 31 as May 1, so the result is compared with the text.
   if (Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== day) {
     throw new RangeFault(field, "must be a valid date and time")
   }

@@ -7,8 +7,8 @@ import { tooManyBytes, tooManyCells } from "./result-limits.ts"
 /** Number of rows serialized per step. A step takes a few ms. */
 const rowsPerStep = 500
 /**
- * Number of characters after which a chunk of the response ends. A chunk fits in one write, but is large enough to keep
- * the number of chunks low.
+ * A chunk of the response ends once it has this many characters. It is small enough for a single write, but large
+ * enough to keep the number of chunks low.
  */
 const chunkCharacters = 262_144
 /** Memory used by a row, and by a cell, in bytes. */
@@ -55,7 +55,7 @@ function* textOf(rows: readonly Row[]): Generator<string> {
   yield `${text}]`
 }
 
-/** Returns the number of cells, including those in `previous`. All rows of a result have the same columns. */
+/** Returns the number of cells, including those in `previous`. Reads one row, because all have the same columns. */
 function cellsOf(rows: readonly Row[]): number {
   const [first] = rows
   if (!first) return 0

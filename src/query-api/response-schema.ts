@@ -26,7 +26,7 @@ export const metaSchema = Type.Object({
       Type.Object({
         node: Type.Integer(),
         watermark: Type.Integer(),
-        shipped_at: Type.String({ format: "date-time", description: "Time of its last shipment" }),
+        shipped_at: Type.String({ format: "date-time", description: "When the node last shipped" }),
       }),
       {
         description:

@@ -129,7 +129,7 @@ export function queryResponse(
   const drop = () => {
     for (let bytes = take(); bytes; bytes = take()) freeBuffer(bytes)
   }
-  // If the client disconnects before the first chunk, nothing ever reads or cancels the stream.
+  // Needed because nothing ever reads or cancels the stream if the client disconnects before the first chunk.
   signal.addEventListener("abort", drop)
   const body = new ReadableStream<Uint8Array>(
     {

@@ -36,7 +36,10 @@ export const reportLimits: QueryLimits = {
   bytes: 4_194_304,
 }
 
-/** Returns the minimum number of values in a result, known before the query runs. A trend has a row for every date. */
+/**
+ * Returns the minimum number of values in the result of a query that has not run yet. It is known for trends, which
+ * have a row for every date, and 0 for all other queries.
+ */
 export function minCells({
   type: name,
   range,

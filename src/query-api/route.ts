@@ -46,7 +46,7 @@ function openStream(
   const params = searchParams()
   const names = params.getAll("name").filter((name) => name !== "")
   const websiteId = params.get("website_id")
-  // Throws if the caller has no access, so that the request is rejected. Once the stream is open, it can only be ended.
+  // Throws if the caller has no access, because an error response is impossible once the stream is open.
   websitesOf(deps.registry, caller, websiteId)
   // A client that sends a HEAD request would never read or close the stream.
   if (request.method === "HEAD") return new Response(null, { headers: { ...headers, ...streamHeaders } })

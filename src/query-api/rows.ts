@@ -3,8 +3,8 @@ import { relativeChange, weightedChange } from "../query/structures/statistics.t
 import type { Row } from "./query-spec.ts"
 
 /**
- * Maximum number of rows in a result that always includes every date, so that `limit` does not apply. That many rows
- * take about 10 MB as JSON.
+ * Maximum number of rows in a result to which `limit` does not apply because it includes every date. As JSON, this many
+ * rows take up about 10 MB.
  */
 const maxRows = 100_000
 
@@ -42,7 +42,7 @@ function compareValues(a: unknown, b: unknown, isDescending = false): number {
 export const changeColumns = ["change", "weighted_change"] as const
 
 export function isChangeColumn(column: string | undefined): column is (typeof changeColumns)[number] {
-  // The type of `includes` only accepts elements of the array.
+  // The type assertion is needed because `includes` only accepts elements of the array.
   return (changeColumns as readonly (string | undefined)[]).includes(column)
 }
 
@@ -68,8 +68,8 @@ export function unionOf<Item>(
 }
 
 /**
- * Returns a comparator for the rows of a comparison. Rows with the same value in the sort column are sorted by its
- * previous value. Rows with the same relative change are sorted by the absolute difference. Both use the same
+ * Returns a comparator for the rows of a comparison. Rows with the same value in the sort column are sorted by the
+ * previous value in that column. Rows with the same change are sorted by the difference. Ties are sorted in the same
  * direction. `measure` is the column whose change is compared.
  */
 export function comparedOrder(

@@ -123,7 +123,8 @@ async function runSteps<Result>(steps: Generator<void, Result>): Promise<Result>
 }
 
 /**
- * Returns the identity used for fair scheduling: each login session, each key, and each address that uses a share link.
+ * Returns the client for fair scheduling. Each login session, each key, and each address that uses a share link counts
+ * as one client.
  */
 function clientOf(
   { kind, id, login, share }: Caller,
@@ -135,8 +136,8 @@ function clientOf(
 }
 
 /**
- * Returns the name by which time in the query thread is shared. Each name gets equal time. All share links together
- * count as one caller, because anyone can use a link from any number of addresses.
+ * Returns the name under which a client's queries compete for time in the query thread. Each name gets an equal share.
+ * All share links together have one name, because anyone can use a link from any number of addresses.
  */
 function timeshareOf({ name, isShared }: Client): string {
   return isShared ? "share links" : name

@@ -19,7 +19,7 @@ export const maxSteps = 10
 const maxFilters = 50
 /** Maximum length of a path, in characters. */
 const maxPath = 2_048
-/** Maximum length of a filter value, in characters. No value of an event is longer, because properties have 32 KiB. */
+/** Maximum length of a filter value, in characters. No value is longer, because properties have at most 32 KiB. */
 const maxText = 32_768
 
 export const units = ["visitor", "session", "profile"] as const
@@ -27,7 +27,7 @@ export const units = ["visitor", "session", "profile"] as const
 // `expected` is a schema's error message.
 
 export function oneOf<const Values extends readonly string[]>(values: Values, description: string) {
-  // Type.Union does not preserve the literal types of a mapped list.
+  // The type assertion is needed because Type.Union loses the literal types of a mapped list.
   return Type.Union(
     values.map((value) => Type.Literal(value)),
     { description, expected: `must be ${orList(values)}` },
@@ -56,7 +56,7 @@ const text = (description: string, max = 256) =>
     expected: `must be a string of 1 to ${max} characters`,
   })
 
-/** A key can be empty. */
+/** Pattern of a field that is a property. The key can be empty. */
 const property = "property\\.[^]{0,512}"
 const anyField = `${orList(fields)}, or property.<path> such as property.plan`
 
@@ -157,7 +157,7 @@ const compare = Type.Unsafe<Comparison>(
     ],
     {
       description:
-        "Adds `previous` to each row, with the row's measures in another period. previous_period: the period of the same length before the range, or the same number of calendar months if the range consists of calendar months. previous_year: the same dates a year earlier. matching_weekdays: the latest period before the range that starts on the same weekday. `startDate` and `endDate` select any other period. If the range has not ended yet, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. `previous` is null for dates without a counterpart in the previous period. Rows that only occur in the previous period are included, with the measures of no events",
+        "Adds `previous` to each row, with the row's measures in another period. previous_period: the period of the same length before the range, or the same number of calendar months if the range consists of calendar months. previous_year: the same dates a year earlier. matching_weekdays: the latest period before the range that starts on the same weekday. `startDate` and `endDate` select any other period. If the range has not ended yet, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. `previous` is null for dates without a counterpart in the previous period. Rows that only occur in the previous period are included, with the values that measures have if there are no events",
       expected: `must be ${comparisons.join(", ")} or {startDate, endDate}`,
     },
   ),

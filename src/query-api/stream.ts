@@ -7,9 +7,9 @@ const pollInterval = 250
 const catchUpInterval = 25
 /** Maximum number of events that a stream reads per poll. Reading and serializing them takes about 3 ms. */
 const batchSize = 500
-/** A stream reads no more events in a poll once their properties have this many characters, which takes about 2 ms. */
+/** A stream stops reading in a poll once the properties read have this many characters. This takes about 2 ms. */
 const batchCharacters = 131_072
-/** A poll that has taken this many ms serves the remaining streams in the next poll, so that requests do not wait. */
+/** A poll that has taken this many ms leaves the remaining streams to the next one, so that requests need not wait. */
 const maxPollMs = 5
 /**
  * Maximum number of events that a stream can be behind. A stream further behind skips to the newest event and tells the
@@ -29,7 +29,7 @@ const maxStreams = 64
  */
 const maxPerCaller = 16
 const maxPerAddress = 32
-/** Maximum number of bytes that a client has not read yet. Slower clients are disconnected. */
+/** Maximum number of unread bytes per client. A client that exceeds it is disconnected. */
 const maxBuffered = 1_048_576
 /** How long an EventSource waits before it reconnects, in ms. */
 const retry = 2_000
@@ -43,7 +43,7 @@ export interface StreamOwner {
 
 /** What a client subscribes to. */
 export interface Subscription {
-  /** Row IDs of the websites, or undefined once access has ended. Called at every heartbeat. */
+  /** Returns the row IDs of the websites, or undefined once access has ended. Called at every heartbeat. */
   websites: () => readonly number[] | undefined
   /** Event names, or undefined for all names. */
   names: ReadonlySet<string> | undefined
@@ -56,7 +56,7 @@ export const streamHeaders = { "Content-Type": "text/event-stream", "X-Accel-Buf
 
 /** Streams committed events as server-sent events. */
 export class Streams {
-  /** The stream that has waited longest for a poll comes first. */
+  /** The open streams. The one that was served least recently comes first. */
   readonly #open = new Set<Stream>()
   #timer: Timer | undefined
   /** The last batch read, shared by all streams that keep up. Undefined if no stream is behind. */

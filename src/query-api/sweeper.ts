@@ -13,16 +13,16 @@ const baseBytes = 100_663_296
 const sweepShare = 1 / 4
 /**
  * How much the heap can grow in spite of these collections before the whole heap is collected, as a share of the query
- * memory. A collection of new objects takes about 1 ms. A collection of the whole heap takes 35 ms of CPU time for
- * 450,000 live objects, which cached results can have.
+ * memory. A collection of new objects takes about 1 ms. A collection of the whole heap takes 35 ms of CPU time if there
+ * are 450,000 live objects, as there may be in cached results.
  */
 const maxGrowthShare = 1 / 4
 /** How much the process can grow before the whole heap is collected, as a share of the query memory. */
 const maxRssGrowthShare = 1 / 2
 /**
- * Maximum share of the time spent on collections while garbage takes less than `maxDelayedShare` of the query memory.
- * The amount of garbage is an estimate that includes what running queries reserve. Without a limit, most of the time
- * could go into collections that free nothing.
+ * Maximum fraction of the time to spend on collections while garbage takes up less than `maxDelayedShare` of the query
+ * memory. The amount of garbage is an estimate that includes what running queries reserve. Without a limit, most of the
+ * time could go into collections that free nothing.
  */
 const maxCollectionShare = 1 / 5
 const maxDelayedShare = 1 / 2
@@ -34,7 +34,7 @@ const maxDelayedShare = 1 / 2
 export class Sweeper {
   /** Earliest time of the next collection while garbage is below `maxDelayedShare`, in ms on the clock `now`. */
   #notBefore = 0
-  /** Value of `total` at the last collection. */
+  /** Value of `total` (see `sweep`) at the last collection. */
   #collected = 0
   /**
    * Smallest size of the process since the last collection, and since the last collection of the whole heap, in bytes.
@@ -68,8 +68,8 @@ export class Sweeper {
   ) {}
 
   /**
-   * Called after each time slice. `total` is the number of bytes read, reserved or sealed since the start, used to
-   * estimate the amount of garbage.
+   * Collects garbage if there is enough of it. Called after each time slice. `total` is the number of bytes read,
+   * reserved or sealed since the start, from which the amount of garbage is estimated.
    */
   sweep(total: number): void {
     const { memory, runtime } = this
@@ -99,8 +99,8 @@ export class Sweeper {
   }
 
   /**
-   * Returns the size of the process. Reading the size opens a system file, which fails if the process is out of file
-   * descriptors.
+   * Returns the size of the process, or the last known size if it cannot be read. Reading it opens a system file, which
+   * fails if the process is out of file descriptors.
    */
   #readRss(): number {
     try {

@@ -38,7 +38,7 @@ const viewColumns = ["pageviews", "visitors"] as const
 interface TrafficDefinition {
   description: string
   by: NonNullable<TrafficQuery["by"]>
-  /** Returns the columns that show the field values, in order. `name` is the first column of the row. */
+  /** Returns additional columns for the field values, in order. The column `name` already shows the first value. */
   labels: (values: GroupKey) => Row
   labelColumns: readonly string[]
   /**
@@ -52,7 +52,7 @@ interface TrafficDefinition {
   range?: QueryType["range"]
 }
 
-/** Defines a query type with one row per value: name, pageviews, visitors, percentage, and the other columns. */
+/** Defines a query type with one row per value and the columns name, pageviews, visitors, percentage and the labels. */
 export function trafficType(definition: TrafficDefinition): QueryType {
   const { description, labelColumns, range } = definition
   return {

@@ -17,7 +17,7 @@ export type LimitedCaller = Pick<Caller, "kind" | "pages">
 export function requireQueryType(caller: LimitedCaller, name: string, kinds?: readonly EventKind[]): void {
   const { pages } = caller
   if (!pages) return
-  // `Object.hasOwn` does not narrow the type of the name. An unknown type is on no page.
+  // No page shows an unknown type. The type assertion is needed because `Object.hasOwn` does not narrow `name`.
   const listed = Object.hasOwn(typePages, name) ? typePages[name as TypeName] : []
   const read = typeOf(name)?.takes.includes("kinds") ? kinds : undefined
   if (allowsType(pages, listed, read)) return

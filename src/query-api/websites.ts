@@ -6,8 +6,8 @@ import type { Registry } from "../store/ingest/registry.ts"
 import { type Website, withoutWebsite } from "../store/websites.ts"
 
 /**
- * Returns the websites whose names a caller can see: those that the caller can read, and those that the tiles of a
- * shared board show.
+ * Returns the websites whose names a caller can see. These are the websites that the caller can read and, for a share
+ * link to a board, the websites that its tiles show.
  */
 export function namedWebsites({ registry, db }: CallerDeps, caller: Caller): Website[] {
   const boardId = caller.share?.boardId ?? null

@@ -65,7 +65,7 @@ function fail(id: number): Job["fail"] {
 }
 
 function failureOf(error: unknown): QueryFailure {
-  // The code of this thread, SQLite and the JavaScript engine only throw Error objects.
+  // The type assertion is safe because this thread's code, SQLite and the JavaScript engine only throw Error objects.
   const { message, stack } = error as Error
   if (error instanceof RequestError)
     return { kind: error.reason === "events_removed" ? "eventsRemoved" : "rejected", message }
@@ -150,8 +150,8 @@ function startSealing(
 
 /**
  * Lowers the priority of the garbage collector's helper threads, which start with the priority of the main thread and
- * would delay that thread. Called after each collection, because idle helper threads end. Does nothing outside Linux,
- * because other systems apply priorities to whole processes.
+ * would delay that thread. Called after each collection, because idle helper threads end and are replaced by new ones.
+ * Does nothing outside Linux, because other systems apply priorities to whole processes.
  */
 function lowerCollectors(): void {
   if (process.platform !== "linux") return
@@ -160,7 +160,7 @@ function lowerCollectors(): void {
       if (readFileSync(`/proc/self/task/${thread}/comm`, "latin1") === "HeapHelper\n")
         setPriority(Number(thread), niceness)
   } catch {
-    // The thread has ended or the change is not permitted. The thread keeps its normal priority.
+    // The thread has ended, or the change is not permitted and the thread keeps its normal priority.
   }
 }
 

@@ -200,7 +200,7 @@ describe("rejects", () => {
     [{ steps: ["visited"], droppedAfter: 1 }, "droppedAfter needs at least 2 steps"],
     [{ steps, reached: 1, by: ["property.plan"] }, "people takes by only together with value"],
     [{ steps, reached: 1, value: "pro" }, "people takes value only together with by"],
-    [{ steps, reached: 1, unit: "session" }, "sessions lists sessions"],
+    [{ steps, reached: 1, unit: "session" }, "use the query type sessions"],
     [{ cohort: "2026-07-07" }, "cohort must be a date from the rows of the weekly retention report"],
     [
       { cohort: "2026-07-06", granularity: "hourly" },
