@@ -7,16 +7,17 @@ import type { MemoryBudget } from "../structures/memory-budget.ts"
 import { indexAt, type Selection, sizeOf } from "../structures/selection.ts"
 import type { Measurement } from "./measurement.ts"
 
-/** Bytes of a list, or of a shared array, in addition to its IDs. */
+/** Overhead of a list or of a shared array, in bytes, not counting its IDs. */
 const listBytes = 130
 /**
- * A list that holds more than this share of the dictionary's IDs is converted to a set, because a bitset is smaller.
+ * A list that holds more than this fraction of the dictionary's IDs is converted to a set, because a bitset is then
+ * smaller.
  */
 const listedShare = 1 / bitsPerWord
 
 /**
- * Minimum number of IDs in an array for a list to share the array instead of copying its IDs. A list that grows is
- * copied again and again.
+ * A list shares an array of at least this many IDs instead of copying it. Otherwise, the IDs would be copied again each
+ * time the list grows.
  */
 const minSharedIds = 256
 
@@ -35,11 +36,11 @@ interface IdList {
 
 /**
  * Counts distinct IDs in a few groups, with a list or a set per group. For many groups, use `GroupedIds`. Most groups
- * have only one ID, which is stored directly instead of a list. With a `base`, which must not change afterwards, a
- * group is only stored once an ID is added to it.
+ * have only one ID, which is stored directly rather than in a list. If there is a `base`, its groups are read from it,
+ * and a group is not stored here until an ID is added to it. The base must not change afterwards.
  */
 export class DistinctIds implements Measurement {
-  /** For each group: a set, a list, a single ID, or 0 if nothing was added to the contents of the base. */
+  /** For each group: a set, a list, a single ID, or 0 if there are only the IDs of the base. */
   readonly #groups: (IdSet | IdList | number)[]
 
   constructor(
@@ -81,7 +82,8 @@ export class DistinctIds implements Measurement {
     const list = before ?? this.#newList(group)
     const { first, end, at } = selection
     if (isConstant && !at && size >= minSharedIds) {
-      // Memory is reserved as if the array were copied, because its owner can be evicted from the cache.
+      // Reserves memory as if the array were copied, because the list keeps the array alive even if its owner is
+      // evicted from the cache.
       this.budget.reserve(listBytes + size * 4)
       list.shared.push(ids.subarray(first, end))
     } else {
@@ -158,7 +160,10 @@ export class DistinctIds implements Measurement {
     return ids.count
   }
 
-  /** Removes duplicates and 0 from a list, and copies the shared IDs to the list's own array, which is returned. */
+  /**
+   * Copies the shared IDs of a list to the list's own array, and removes duplicates and 0. Returns the array, of which
+   * the first `count` elements are the IDs.
+   */
   #distinct(list: IdList): Uint32Array {
     if (list.isDistinct) return list.ids
     if (list.shared.length > 0) this.#unshare(list)

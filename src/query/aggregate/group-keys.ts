@@ -1,15 +1,15 @@
 import type { GroupKey } from "../query.ts"
 import { PairNumbers, pairBytes } from "../structures/pair-numbers.ts"
 
-/** Measured bytes per value without its characters. Each value is in a list and a map. */
+/** Measured bytes per value, not counting its characters. Each value is stored in a list and in a map. */
 const valueBytes = 110
 const characterBytes = 2
 
 /**
  * Assigns numbers to combinations of a bucket and dimension values, starting at 0, in the order in which they are
  * added. There is no object per combination, because a garbage collection would take 100 ms if each of 200,000 groups
- * had a string and two objects. With a `base`, which must not change afterwards, only the combinations that it lacks
- * are stored.
+ * had a string and two objects. If there is a `base`, only the combinations that it lacks are stored here. The base
+ * must not change afterwards.
  */
 export class GroupKeys {
   readonly #start: number
@@ -18,7 +18,7 @@ export class GroupKeys {
   readonly #firstValue: number
   /**
    * A trie. Level n assigns a number to each pair of a node and the nth value. These numbers are the nodes of the next
-   * level. The nodes of the first level are the buckets, and the numbers assigned by the last level are those of the
+   * level. The nodes of the first level are the buckets. The numbers assigned by the last level identify the
    * combinations.
    */
   readonly #levels: readonly PairNumbers[]
@@ -29,7 +29,7 @@ export class GroupKeys {
   ) {
     this.#start = base?.count ?? 0
     this.#firstValue = base ? base.#firstValue + base.#values.length : 0
-    // Without dimensions, there is one combination per bucket.
+    // If there are no dimensions, there is one combination per bucket.
     this.#levels = Array.from({ length: Math.max(1, dimensions) }, () => new PairNumbers())
   }
 

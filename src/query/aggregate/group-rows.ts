@@ -1,12 +1,12 @@
 import type { Group, GroupKey } from "../query.ts"
 
-/** Measured bytes of a row without its cells: its bucket, and its share of strings that nothing else references. */
+/** Measured bytes of a row, not counting its cells: its bucket, and strings that nothing else references. */
 const rowBytes = 60
 const cellBytes = 8
 
 /**
- * Groups as rows of dimension values and measures. There is no object per row, because many queries list only a few of
- * the rows.
+ * Groups as rows of dimension values and measures. Rows are not stored as objects, because many queries need objects
+ * for only a few of them.
  */
 export class GroupRows {
   /** The dimension values of row n start at index n * `dimensions`. */

@@ -72,7 +72,7 @@ export class GroupTable implements Mergeable<GroupTable> {
     )
   }
 
-  /** Returns the group with these dimension values. Adds it if it does not exist. */
+  /** Returns the number of the group with these dimension values and this bucket. Adds the group if it is new. */
   groupOf(by: GroupKey, bucket: number): number {
     const known = this.#keys.find(by, bucket)
     if (known !== undefined) return known
@@ -150,8 +150,8 @@ export class GroupTable implements Mergeable<GroupTable> {
     const others = parts.map((part) => (typeof part === "object" && part !== null ? part.size : part))
     const key = `${bucket} ${JSON.stringify(others)}`
     let known = tables.get(key)
-    // The values of the first column identify the block and therefore the other columns. The table is replaced if the
-    // combination of columns changes.
+    // The values of the first column usually determine the other columns, because they belong to a single block. If
+    // another column has other values, the table is replaced.
     if (!known || varying.some((part, at) => part.values !== known?.values[at])) {
       known = { values: varying.map((part) => part.values), table: new Uint32Array(size) }
       tables.set(key, known)
@@ -160,8 +160,8 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 
   /**
-   * Merges another table of the same query. Bucket indexes must match. Creates no objects for a group: with 200,000
-   * groups, they would be about 100 MB of garbage.
+   * Merges another table of the same query. Bucket indexes must match. Creates no objects per group, because the
+   * objects for 200,000 groups would amount to about 100 MB of garbage.
    */
   *merge(other: GroupTable): Generator<void, void> {
     const by: (string | null)[] = []
@@ -196,7 +196,7 @@ export class GroupTable implements Mergeable<GroupTable> {
   }
 
   /**
-   * Returns the value of `field`. Reads nothing else from the batch, because a joined batch has no single name or kind.
+   * Returns the value of `field`. Reads no other field of the batch, because a joined batch has no single name or kind.
    */
   #batchValueOf(batch: Pick<Batch, "name" | "kind" | "website">, field: BatchField): string | null {
     if (field === "event_name") return batch.name
@@ -235,8 +235,8 @@ function partOf({ codes, values }: Column): Part {
 }
 
 /**
- * Remembers where to find an event with each ID that is a dimension value. Groups contain dictionary IDs until the
- * texts of the IDs are read from these events at the end.
+ * For each ID that is a dimension value, remembers where to find an event with this ID. Groups contain dictionary IDs
+ * until all events have been added. The texts of the IDs are then read from the remembered events.
  */
 export class RowLocators {
   readonly #locators = new Map<IdKind, Map<number, RowLocator>>()

@@ -10,8 +10,8 @@ const minPending = 1_048_576
 /** Lists with at least this many IDs are shared with the other table in a merge. Shorter lists are copied. */
 const minSharedIds = 64
 /**
- * Up to this number of IDs of a group are compared with each other, which needs no stamps and creates no objects. Most
- * groups of a breakdown by many values have one ID.
+ * If a group has at most this many IDs, they are compared with each other, which needs no stamps and creates no
+ * objects. In a breakdown by many values, most groups have one ID.
  */
 const fewIds = 16
 /** Number of IDs that can be counted in the time that one step of a binary search takes. */
@@ -25,11 +25,12 @@ interface IdList {
 
 /**
  * Counts distinct IDs in many groups. Collects pairs of a group and an ID. Once there are many pairs, sorts them by
- * group and removes duplicates. This takes 4 bytes per ID, whereas a set per group would take a hundred bytes per group
- * and one lookup per event. With a `base`, which must not change afterwards, only added IDs are stored. A table, its
- * base, the base of its base, and so on, are called levels. A merge shares the lists of the other table, so a group can
- * have several lists with the same ID. Duplicates across lists and levels are only found when counting. If few IDs were
- * added, they are searched for in the base, whose own count is cached.
+ * group and removes duplicates. This takes up 4 bytes per ID, whereas a set per group would take up a hundred bytes per
+ * group and need one lookup per event. If there is a `base`, which must not change afterwards, only IDs that are added
+ * later are stored here. A table, its base, the base of its base, and so on, are called levels. A merge shares the
+ * lists of the other table, so the same ID can be in several lists of a group. Duplicates across lists and levels are
+ * not found until the IDs are counted. If only a few IDs were added, they are looked up in the base, whose own count is
+ * cached.
  */
 export class GroupedIds implements Measurement {
   #groups: number
@@ -109,7 +110,8 @@ export class GroupedIds implements Measurement {
     const start = table.#startOf(from)
     const count = table.#countOf(from)
     if (count >= minSharedIds) {
-      // Memory is reserved as if the list were copied, because the other table can be evicted from the cache.
+      // Reserves memory as if the list were copied, because `#shared` keeps the other table alive even if it is evicted
+      // from the cache.
       this.budget.reserve(count * Uint32Array.BYTES_PER_ELEMENT)
       const list = { table, group: from }
       const shared = this.#shared.get(group)
@@ -143,7 +145,7 @@ export class GroupedIds implements Measurement {
   }
 
   /**
-   * Returns the IDs of a group on this level. The base can contain some of the same IDs. Creates an array view, so code
+   * Returns the IDs of a group on this level, some of which may also be in the base. Creates an array view, so code
    * that runs for each of many groups calls the next two methods instead.
    */
   #ownIds(group: number): Uint32Array {
@@ -240,7 +242,7 @@ export class GroupedIds implements Measurement {
   }
 
   #countSizes(): Uint32Array {
-    // Sorting takes new stamps too, so all levels are sorted before counting starts.
+    // All levels are sorted before counting starts, because sorting would overwrite the marks of counting.
     for (let level: GroupedIds | undefined = this; level; level = level.base) level.#sort()
     const sizes = new Uint32Array(this.#groups)
     const found = new Uint32Array(fewIds)
@@ -257,7 +259,7 @@ export class GroupedIds implements Measurement {
 
   /**
    * Counts the distinct IDs of a group across all levels if there are up to `fewIds` IDs and no shared lists. Otherwise,
-   * returns undefined. `found` is an array for this many IDs.
+   * returns undefined. `found` is an array with room for `fewIds` IDs, which is overwritten.
    */
   #countFew(group: number, found: Uint32Array): number | undefined {
     let total = 0
@@ -287,13 +289,13 @@ export class GroupedIds implements Measurement {
     // Most added IDs are larger than all IDs in the base, so they need no search.
     const bound = base ? base.#bound() : 0
     const total = below.reduce((sum, { table, group }) => sum + table.#countOf(group), 0)
-    // Without a base, nothing is searched for, and reading all IDs once more would cost a quarter of the time.
+    // If there is no base, there is nothing to search, and reading all IDs once more would take a quarter of the time.
     const searched = base
       ? addedLists.reduce((sum, { table, group }) => sum + countUpTo(table.#ownIds(group), bound), 0)
       : 0
     const steps = searched * below.length * Math.log2(total + 1)
     const isSearch = base !== undefined && steps * idsPerStep < total
-    // Counting the base takes a stamp too, so the base is counted before this level takes its own.
+    // Counting the base also takes a stamp, so it is done before this level takes its own.
     const baseCount = isSearch ? base.value(group) : 0
     const { array, stamp } = this.stamps.of(this.range)
     if (!isSearch)
@@ -314,8 +316,8 @@ export class GroupedIds implements Measurement {
   }
 
   /**
-   * Returns a number that no ID on this level or below exceeds, in any group. Only call it on tables that no longer
-   * change.
+   * Returns an upper bound of the IDs of all groups on this level and the levels below. Only call it on tables that no
+   * longer change.
    */
   #bound(): number {
     if (this.#largest === undefined) {

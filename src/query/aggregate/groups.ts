@@ -39,8 +39,8 @@ export function* groups(
 }
 
 /**
- * Returns one page of the sorted groups. If it is less work, measures that sorting does not need are computed only for
- * the groups on the page.
+ * Returns one page of the sorted groups. Measures that are not needed for sorting are computed only for the groups on
+ * the page if that is less work.
  */
 function* pageOf(
   query: GroupsQuery,
@@ -52,7 +52,8 @@ function* pageOf(
   const { order, offset, limit, previous } = page
   const ordering = orderingMeasure(order) ?? 0
   const needed = [...new Set([0, ordering])]
-  // Measures of properties take longer than all others together, and would be computed twice.
+  // If a property measure is needed for sorting, all measures are computed at once. Property measures take longer than
+  // all others together, and would otherwise be computed twice.
   const hasPropertyMeasures = needed.some((index) => typeof measures[index] === "object")
   const hasAllMeasures =
     hasPropertyMeasures || !by.includes("event_name") || measures.every((_, index) => needed.includes(index))
@@ -118,13 +119,13 @@ function during(query: GroupsQuery, { from, to }: TimeRange): GroupsQuery {
 }
 
 /**
- * The groups of a period, followed by those that only occur in the previous period. A "place" is an index into this
- * list.
+ * A list of the groups of a period, followed by the groups that only occur in the previous period. A "place" is an
+ * index into this list.
  */
 class ComparedRows {
   /**
-   * The row in the previous period for each place, or undefined for a group that the previous period does not contain.
-   * The list is undefined if there is no previous period.
+   * For each place: the row of the same group in the previous period, or undefined if the group does not occur in it.
+   * The whole list is undefined if there is no previous period.
    */
   #previousRows: (number | undefined)[] | undefined
   #previous: GroupRows | undefined
@@ -278,7 +279,7 @@ function mergeSorted<Item>(
       leftAt++
     }
   }
-  // One of the lists has ended, or the limit is reached.
+  // Adds the rest of the other list once one list has ended, up to the limit.
   for (const rest of [left.slice(leftAt), right.slice(rightAt)])
     for (const item of rest.slice(0, limit - merged.length)) merged.push(item)
   return merged

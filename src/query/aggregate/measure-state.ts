@@ -42,7 +42,7 @@ export abstract class LazyMeasure<Item> {
   count(_group: number, _name: string, _events: number): void {}
   pack(): void {}
 
-  /** Returns the object of a group, or undefined if nothing has been added to it. */
+  /** Returns the object of a group for reading, or undefined if nothing has been added to the group. */
   protected of(group: number): Item | undefined {
     return this.#items[group] ?? this.base?.of(group)
   }

@@ -28,7 +28,7 @@ export interface MeasureContext {
 }
 
 /**
- * Creates the state of a measure. `base` is the initial state, which must be for the same measure (and therefore the
+ * Creates the state of a measure. `base` is the initial state, which must be of the same measure (and therefore of the
  * same class) and must not change afterwards.
  */
 export function measurementOf(
@@ -210,7 +210,7 @@ class DistinctNames extends CounterMeasure<string> {
   }
 }
 
-/** Counts distinct paths. Paths repeat, so each code is looked up only once. */
+/** Counts distinct paths. Looks up each code of a column only once, because paths repeat. */
 class DistinctPaths extends CounterMeasure<string> {
   override addAll(group: number, batch: Batch, selection: Selection): void {
     const column = batch.column("path")

@@ -26,7 +26,10 @@ export interface TimeRange {
 
 /** Defines how a query aggregates events. */
 export interface Aggregation<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
-  /** Identifies what is aggregated, apart from the time range. Undefined if the aggregate must not be cached. */
+  /**
+   * Returns a key that identifies what is aggregated, apart from the time range. Returns undefined if the aggregate
+   * must not be cached.
+   */
   keyOf(range: Range): string | undefined
   /** Returns a new aggregate. `base` contains its initial contents, and must not change afterwards. */
   empty(range: Range, budget: MemoryBudget, base?: Aggregate): Aggregate
@@ -53,7 +56,7 @@ export interface Finalizer<Aggregate, Result> {
   key: string
   /** Runs in steps of a few ms. */
   finalize(aggregate: Aggregate): Generator<void, Result>
-  /** Returns the memory that the result takes, in bytes. */
+  /** Returns the memory that the result takes up, in bytes. */
   bytesOf(result: Result): number
 }
 
@@ -96,9 +99,9 @@ interface CumulativeAggregate<Aggregate> {
  *
  * A long range is split into dyadic intervals of 1, 2, 4, 8 … days, which are cached individually. An interval starts
  * at a multiple of its length, and is never longer than the number of stored days before it or after it. Most changes
- * happen at the ends of a range: new days change often, and the oldest days lose events to retention. Intervals at the
- * ends are short, so such a change invalidates little. The merged aggregate of all intervals is cached too, both with
- * and without the last interval, which changes most often. Each query then adds the unsealed events.
+ * happen at the ends of a range: new days change often, and the oldest events are deleted when they expire. Intervals
+ * at the ends are short, so such a change invalidates little. The merged aggregate of all intervals is also cached,
+ * both with and without the last interval, which changes most often. Each query then adds the unsealed events.
  */
 export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range extends TimeRange> {
   readonly #names: ReadonlySet<string> | undefined
@@ -140,7 +143,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     return yield* finalize(yield* steps)
   }
 
-  /** True if some events in the range are not in blocks yet. */
+  /** True if some matching events in the range may not be in blocks yet. */
   hasUnsealedEvents(range: TimeRange): boolean {
     return this.#daysIn(range).some(
       (day) =>
@@ -198,8 +201,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Aggregates blocks only. The result is an immutable base to which unsealed events are added, so it is cached even
-   * for short ranges.
+   * Aggregates blocks only. The result is cached even for short ranges, because it is the base of each aggregate that
+   * also includes unsealed events.
    */
   #base(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const cut = this.#gridCutOf(range)
@@ -222,8 +225,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   }
 
   /**
-   * Returns the last multiple of `gridMs` in a range whose end is not such a multiple, for example because the range
-   * ends now or at this time yesterday. Returns undefined for all other ranges.
+   * Returns the last multiple of `gridMs` in a cacheable range that starts, but does not end, at such a multiple. For
+   * example, the range ends now or at this time yesterday. Returns undefined for all other ranges.
    */
   #gridCutOf(range: Range): number | undefined {
     const { from, to } = range
@@ -233,7 +236,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#untilCut(range: Range, cut: number, budget: MemoryBudget): Generator<void, Aggregate> {
     const until = { ...range, to: cut }
-    // The name of the cache entry does not contain the cut, so the entry for the next cut soon replaces this one.
+    // The name of the cache entry does not contain the cut, so that the entry for the next cut replaces this one.
     const name = `until ${range.from} ${this.aggregation.keyOf(range)}`
     const earlier = yield* this.#cached(name, `${cut} ${this.#stateOf(until)}`, budget, (childBudget) => {
       const intervals = this.#intervalsOf(until)
@@ -375,7 +378,10 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       .join("")
   }
 
-  /** Splits a range into dyadic intervals, in order. Returns the range itself if it is short or cannot be cached. */
+  /**
+   * Splits a range into dyadic intervals, in chronological order. Returns the range itself if it is short or cannot be
+   * cached.
+   */
   #intervalsOf(range: Range): Range[] {
     const { from, to } = range
     const { oldest, newest } = this.snapshot.span

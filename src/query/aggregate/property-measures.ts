@@ -82,8 +82,8 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
   }
 
   /**
-   * Reserves memory for the whole dictionary, because the other aggregates that share the dictionary can be evicted
-   * from the cache.
+   * Reserves memory for the whole dictionary, because this aggregate keeps it alive even if the other aggregates that
+   * share it are evicted from the cache.
    */
   #reserveDictionary(): void {
     const { bytes } = this.#dictionary
@@ -112,7 +112,7 @@ class Percentile extends LazyMeasure<NumberCounts> implements Measurement {
 const [count, sum, lost, min, max] = [0, 1, 2, 3, 4]
 const width = 5
 
-/** The count, sum, mean, minimum or maximum of a numeric property. Takes 40 bytes per group. */
+/** The count, sum, mean, minimum or maximum of a numeric property. Takes up 40 bytes per group. */
 class Totals implements Measurement {
   #state: Float64Array
   #groups: number

@@ -12,7 +12,8 @@ import { GroupTable, type GroupTableSpec, RowLocators } from "./group-table.ts"
 import { type Aggregation, type Finalizer, PartialAggregates, type TimeRange } from "./partial-aggregates.ts"
 
 /**
- * Aggregates all groups that have events, one chunk of buckets after another. Only one chunk is in memory at a time.
+ * Aggregates all groups that have events, one chunk of buckets after another. Only the aggregate of one chunk is in
+ * memory at a time, together with the rows of all earlier chunks.
  */
 export function* scanGroups(
   query: GroupsQuery,
@@ -86,8 +87,8 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
    */
   readonly #areCounts: boolean
   /**
-   * True if slices can be added together. For groups by name, joining slices only pays off if a filter leaves few
-   * events in each slice. Otherwise, it is faster to add all events of a slice to one group.
+   * True if slices can be joined and added as one batch. In a breakdown by name, this only pays off if a filter tests
+   * each event and so may leave only a few in each slice. Otherwise, it is faster to add a whole slice to one group.
    */
   readonly #joins: boolean
 
@@ -116,7 +117,7 @@ class GroupAggregation implements Aggregation<GroupTable, Chunk> {
       !this.#areCounts && !hasIds && !by.includes("kind") && (perEvent || !by.includes("event_name"))
   }
 
-  /** The groups of a single bucket do not depend on granularity or time zone. */
+  /** For a single bucket, omits granularity and time zone, because its groups do not depend on them. */
   keyOf({ buckets }: Chunk): string | undefined {
     return this.#key && (buckets.length > 1 ? `${this.#calendar} ${this.#key}` : this.#key)
   }

@@ -5,7 +5,7 @@ export interface QueueLimits {
   /** Maximum number of running requests. */
   running: number
   runningPerCaller: number
-  /** Maximum number of running requests from all share links together, because anyone can have a link. */
+  /** Maximum number of running requests from all share links together, because anyone may have a link. */
   runningShared: number
   /** Maximum number of waiting requests. */
   waiting: number
@@ -61,9 +61,9 @@ export class CallerQueue {
   constructor(private readonly limits: QueueLimits) {}
 
   /**
-   * Runs `task` as soon as a slot is free. `bytes` is the memory that the request takes while it waits. Throws
+   * Runs `task` as soon as a slot is free. `bytes` is the memory that the request takes up while it waits. Throws
    * `rate_limited` if this caller has too many waiting requests, `queries_full` if the queue is full or the wait is too
-   * long, or the reason of the signal if it is aborted.
+   * long, or the signal's reason if the signal is aborted.
    */
   async run<Result>(
     client: Client,

@@ -14,8 +14,8 @@ import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerR
 declare const BUILD_COMMIT: string | undefined
 
 /**
- * A compiled binary bundles all code into one file at the root of the repository, and refers to a worker by its source
- * path.
+ * Path of the worker, relative to the file that contains this code. In a compiled binary, that file is at the root of
+ * the repository.
  */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"
@@ -32,8 +32,8 @@ const restartDelay = 1_000
 const closeTimeout = 2_000
 
 /**
- * Executes queries. If the signal is aborted, every promise rejects with the signal's reason. If the query thread
- * fails, every promise rejects with an error. `caller` is the name of a `Client`.
+ * Executes queries. The promise of a call rejects with the signal's reason if the signal is aborted, and with an error
+ * if the query thread fails. `caller` is the name of a `Client`.
  */
 export interface QueryEngine<Spec> {
   /**
@@ -62,10 +62,10 @@ export interface QueryEngine<Spec> {
 }
 
 export interface RenderedResponse extends RenderedRows {
-  /** Time from sending the request to the query thread until its answer arrived, in ms. */
+  /** Time between sending the request to the query thread and receiving its answer, in ms. */
   ms: number
   /**
-   * Must be called with the number of bytes whenever a part of the response was sent or dropped. Until then, these
+   * Must be called with the number of bytes whenever a part of the response has been sent or dropped. Until then, these
    * bytes count as used memory.
    */
   release: (bytes: number) => void
@@ -205,15 +205,15 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
     const message = await this.#send((id) => ({ type: "render", id, caller, spec, limits }), signal)
     if (message.type !== "rendered") throw new Error("the query thread sent a message of the wrong type")
     const release = (bytes: number) => {
-      // If the thread has failed since, its memory is already free.
+      // If the thread has failed in the meantime, its memory is already free.
       if (worker === this.#worker) this.#post({ type: "release", bytes })
     }
     return { ...message.rendered, ms: this.options.elapsed() - startedAt, release }
   }
 
   /**
-   * Sends a request to the query thread. Removes the abort listener once the request is answered, because one signal
-   * serves all queries of an HTTP request or stream.
+   * Sends a request to the query thread. Removes the abort listener once the request is answered. Otherwise, listeners
+   * would accumulate, because one signal serves all queries of an HTTP request or stream.
    */
   #send(
     requestOf: (id: number) => Extract<WorkerRequest<Spec>, { type: "execute" | "render" }>,
@@ -330,8 +330,8 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   }: Extract<WorkerMessage, { type: "sealed" }>): Promise<void> {
     if (this.#closing) return
     const { sealingLag } = this.store
-    // After the first report, `sealingLag` counts rows itself. The number in the message was read when the pass
-    // started.
+    // After the first report, `sealingLag` counts rows itself. Its count is more recent than the number in the message,
+    // which was read when the pass started.
     if (!sealingLag.isKnown || !batch) sealingLag.report(unsealed)
     if (failure !== undefined) this.options.onFault(new Error(failure))
     if (!batch) {
