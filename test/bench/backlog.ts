@@ -23,7 +23,7 @@ interface Options {
 const sampleInterval = 100
 /** ms after which a query or the sealer counts as hung. */
 const patience = 300_000
-/** Unsealed rows that are few enough to count as sealed: a server seals them within a minute. */
+/** Sealing counts as finished once at most this many rows are unsealed: a server seals the rest within a minute. */
 const fewRows = 10_000
 /** ms for which a server is left idle. */
 const settleMs = 10_000
@@ -34,7 +34,7 @@ const rowsPerCommit = 2_000
 /** Ticks of CPU time per second, as Linux counts them in /proc. */
 const ticksPerSecond = 100
 
-/** Figures of one binary, in the order of the table. */
+/** Results of one binary, in the order of the table's rows. */
 class Measured extends Map<string, string> {
   override set(name: string, value: string): this {
     process.stderr.write(`${name}: ${value}\n`)
@@ -44,7 +44,7 @@ class Measured extends Map<string, string> {
 
 /**
  * Measures queries while many rows are unsealed: after a load at full speed, after a start with a backlog, after an
- * import, and while events arrive. `baseline`: another binary to compare with.
+ * import, and while events arrive. If `baseline` is given, measures that binary as well, for comparison.
  */
 export async function benchBacklog({ seconds, events, rate, baseline }: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
@@ -90,8 +90,8 @@ async function measureLoad({ file, folder, key, results, seconds }: Task & { sec
   results.set("p99 of a request with 500 events, ms", wait.toFixed(0))
   results.set("most rows unsealed", tail.most())
   results.set("oldest row unsealed, s", tail.oldest())
-  results.set("first query after it, ms", await firstQuery(server.url, key))
-  results.set("other first query, ms", await firstQuery(server.url, key, "top"))
+  results.set("first query after the load, ms", await firstQuery(server.url, key))
+  results.set("a different query, ms", await firstQuery(server.url, key, "top"))
   results.set("peak memory, MiB", server.memory().toFixed(0))
   await Bun.sleep(settleMs)
   results.set("10 s later: rows unsealed", tail.rows().toLocaleString("en"))
@@ -100,7 +100,7 @@ async function measureLoad({ file, folder, key, results, seconds }: Task & { sec
   await server.stop()
   const again = await serve(file, db)
   results.set("first query after a restart, ms", await firstQuery(again.url, key))
-  results.set("memory then, MiB", again.memory().toFixed(0))
+  results.set("memory after a restart, MiB", again.memory().toFixed(0))
   await again.stop()
 }
 
@@ -211,7 +211,7 @@ function random(bytes: Uint8Array): Uint8Array {
   return crypto.getRandomValues(bytes)
 }
 
-/** Writes events as the lines of an export. */
+/** Writes events in the format of an ndjson export. */
 async function writeLines(path: string, count: number, end: number): Promise<void> {
   const writer = Bun.file(path).writer({ highWaterMark: 4_194_304 })
   for (const wide of wideEvents(count, end)) {
@@ -256,7 +256,7 @@ async function serve(file: string, db: string) {
   }
 }
 
-/** Samples the unsealed rows repeatedly. */
+/** Repeatedly samples the number of unsealed rows and the age of the oldest one. */
 function watchTail(path: string) {
   const db = openReader(path)
   const state = db.prepare("select id, (select coalesce(max(id), 0) from event_rows) as last from sealed")
@@ -294,7 +294,7 @@ const queries = {
   top: { name: "custom_events", limit: 10 },
 }
 
-/** ms of a query over all events of the largest website. */
+/** Runs a query over all events of the largest website. Returns its duration in ms. */
 async function firstQuery(
   url: string,
   key: string,

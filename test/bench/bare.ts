@@ -1,4 +1,5 @@
-// The upper limit: a server that parses the JSON, validates and stores nothing, and returns a constant response.
+// The upper limit: a server that parses the JSON and returns a constant response, without validating or storing
+// anything.
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",

@@ -7,10 +7,7 @@ import { medianBy } from "./statistics.ts"
 import { zipf } from "./wide-dataset.ts"
 
 const eventsPerRequest = 5
-/**
- * More requests than a second of load sends, so that most of them belong to a session that the server has not
- * seen.
- */
+/** More requests than are sent per second, so that most of them belong to a session that is new to the server. */
 const requests = 20_000
 const website = "bench"
 const pages = 300
@@ -19,7 +16,10 @@ const origin = "https://bench.example"
 const userAgent =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
-/** Five page views of one session to /batch, as the page script sends them, and custom events of as many visitors to /track with a key. */
+/**
+ * Each request has five events of one session: custom events sent to /track with a key, or page views sent to /batch as
+ * the page script sends them.
+ */
 const workloads = [
   { name: "/track, custom events", bodies: customBodies, request: {}, prepare: async () => {} },
   {
@@ -33,7 +33,7 @@ const workloads = [
   },
 ]
 
-/** Prints the events per second of both workloads, alternating each round. */
+/** Prints the events per second of both workloads, which alternate. */
 export async function benchBatch({ seconds, rounds }: { seconds: number; rounds: number }): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   out(

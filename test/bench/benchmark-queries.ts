@@ -1,15 +1,19 @@
 /**
- * The queries of `bench query`, the same for every engine. In SQL, `:from` and `:to` (Unix ms, `:to` exclusive) stand for the range.
- * SQLite has names, visitors and sessions as numbers and properties as JSON; the others have a column for each property.
+ * The queries of `bench query`, equivalent for all engines. In SQL, `:from` and `:to` stand for the range (Unix ms,
+ * `:to` exclusive). SQLite stores names, visitors and sessions as numbers and properties as JSON. The other engines
+ * have a column for each property.
  */
 export interface BenchmarkQuery {
   name: string
-  /** Maximum ratio of the time with ten times as many events. */
+  /** Maximum factor by which the time may grow if there are ten times as many events. */
   growth?: number
   sqlite: string
   duckdb: string
   clickhouse: string
-  /** The parameter of `POST /v1/query`, with the fields of the whole request: filters, limit. */
+  /**
+   * `parameter` is the parameter of `POST /v1/query`. The other fields are fields of the body, such as `filters` or
+   * `limit`.
+   */
   request: { parameter: Record<string, unknown> } & Record<string, unknown>
   /** Converts a row of databuddy to the columns of the SQL; undefined if the SQL returns no such row. */
   row: (row: Row) => Cell[] | undefined
@@ -18,13 +22,13 @@ export interface BenchmarkQuery {
 export type Row = Record<string, unknown>
 export type Cell = string | number
 
-/** Counts are read from partial aggregates of each interval; distinct visitors need every event. */
+/** Counts are merged from the partial aggregates of each interval. Distinct visitors are counted from all events. */
 const countsGrowth = 1.5
 const uniquesGrowth = 5
 
 const day = 86_400_000
 const hour = 3_600_000
-/** Properties of one event, and one person. */
+/** The event and the person that some of the queries select. */
 const event = "event_7"
 const person = "user-4242"
 const inRange = "website = 1 and ts >= :from and ts < :to"
@@ -65,8 +69,8 @@ const funnelSteps = ["event_1", "event_2", "event_3"]
 const funnelWindow = day
 
 /**
- * The best attempt of each visitor. Of several first steps before a second one, the latest leaves the most time, so it
- * is enough to carry its time along, as ClickHouse's windowFunnel does.
+ * Counts the best attempt of each visitor. If several first steps precede a second one, the latest leaves the most
+ * time, so only its time is carried along, as in ClickHouse's windowFunnel.
  */
 function funnel(names: Cell[]): string {
   const [one, two, three] = names
@@ -102,7 +106,7 @@ function funnel(names: Cell[]): string {
     select step, count(*) from steps join best on level >= step group by step order by step`
 }
 
-/** Calendar weeks begin on Monday, and 1970-01-01 was a Thursday. */
+/** Days to add so that weeks start on Monday: 1970-01-01 was a Thursday. */
 const firstMonday = 3
 const epochWeek = (ts: string, divide: string) =>
   divide === "intDiv"
@@ -266,7 +270,7 @@ function recent(row: Row): Cell[] {
   return [String(row.event_name), instant(row.timestamp), String(row.anonymous_id), String(properties.page)]
 }
 
-/** Unix ms of a number or of a date in UTC. */
+/** Converts a date in UTC to Unix ms. Returns numbers unchanged. */
 function instant(value: unknown): number {
   if (typeof value === "number") return value
   const text = String(value).replace(" ", "T")

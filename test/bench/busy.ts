@@ -8,7 +8,7 @@ import { evict, install, website } from "./engines.ts"
 import { prepare } from "./prepare.ts"
 import { prepareWide } from "./wide-prepare.ts"
 
-/** Number of distinct events, which are sent over and over. */
+/** Number of distinct events, which are sent repeatedly. */
 const sentEvents = 1_000
 
 /** A server with the standard data set that receives events. */
@@ -24,11 +24,11 @@ export interface Busy extends AsyncDisposable {
 
 export interface BusyOptions {
   events: number
-  /** Folder of the data set, which is created if missing; undefined: a temporary data set. */
+  /** Folder of the data set, which is created if it is missing. If undefined, a temporary folder is used. */
   dir?: string
-  /** The wide data set instead of the standard one. */
+  /** Use the wide data set instead of the standard one. */
   wide?: boolean
-  /** MiB; undefined: the default. */
+  /** In MiB. If undefined, the server's default applies. */
   queryMemory?: number
   /** Events per second; each is sent in its own request. */
   arriving: number
@@ -44,7 +44,7 @@ export async function startBusy({ events, dir, wide, queryMemory, arriving }: Bu
   copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
   await evict(copies, [copies])
   const memory = queryMemory === undefined ? [] : ["--query-memory", String(queryMemory * 1_048_576)]
-  // The events that a benchmark adds before it starts come from one address.
+  // No rate limit, because before it starts, a benchmark may send many events from one address.
   const server = await startServer({ db, args: ["--rate-limit", "0", ...memory] })
   const sending = sendMeanwhile(server.url, key, arriving)
   return {

@@ -1,9 +1,13 @@
-// Answers what the shipper asks a ClickHouse server, and drops the events. A process of its own, which prints its port.
+// Stands in for a ClickHouse server: responds to the shipper's requests and discards the events. Runs as a separate
+// process and prints its port.
 
 export {}
 
 let migrations: [name: string, checksum: string, cluster: string][] = []
-/** The rows of the table `writers`, in RowBinary: the name, the sequence, the last id, and the time. */
+/**
+ * Rows of the table `writers`, by name. Each is inserted as RowBinary: the name, the sequence, the last ID, and the
+ * time.
+ */
 const writers = new Map<string, [sequence: number, shippedId: number, shippedAt: number]>()
 
 const lines = (rows: readonly unknown[][]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("")

@@ -1,8 +1,9 @@
 import { mulberry32 } from "../support/random.ts"
 
 /**
- * The standard data set: events of 40 names and 4 properties (button of 50, page of 300, plan of 3, amount of 1000), sent by
- * 200,000 visitors in sessions of five events on average, evenly over 30 days. The same seed generates the same events.
+ * The standard data set: events with 40 names and four properties (50 buttons, 300 pages, 3 plans, 1,000 amounts), sent
+ * by 200,000 visitors in sessions of five events on average, spread evenly over 30 days. The same seed generates the
+ * same events.
  */
 export interface StandardEvent {
   name: string
@@ -21,7 +22,7 @@ const visitors = 200_000
 const eventsPerSession = 5
 const spanMs = 30 * 86_400_000
 
-/** Generates `count` events in time order, the last of them at `end` (Unix ms). */
+/** Generates `count` events in chronological order, the last one at `end` (Unix ms). */
 export function* standardEvents(count: number, end: number, seed = 1): Generator<StandardEvent> {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)

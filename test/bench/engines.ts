@@ -24,7 +24,7 @@ export interface Data {
   /** Folder in which DuckDB and ClickHouse are installed. */
   packages: string
   events: Iterable<StandardEvent>
-  /** The same as a file of tab-separated columns. */
+  /** File with the same events as tab-separated columns. */
   file: string
 }
 
@@ -34,19 +34,19 @@ interface Session {
 }
 
 interface Engine {
-  /** The engine's files in `folder`. */
+  /** Names of the engine's files in the data folder. */
   files: string[]
   build(data: Data): void | Promise<void>
   open(folder: string, packages: string): Session | Promise<Session>
 }
 
 /**
- * Together they take 600 MB, five times as much as all other dependencies, so they are installed only for this
- * benchmark. Both work in Bun.
+ * Together, these packages take up 600 MB, five times as much as all other dependencies, so they are installed only for
+ * this benchmark. Both work in Bun.
  */
 const versions = { "@duckdb/node-api": "1.5.6-r.1", chdb: "3.4.0" }
 
-/** The part of the API that is used here; its own types are not installed. */
+/** The part of DuckDB's API that is used here. The package's own types are not available when this file is compiled. */
 interface DuckDb {
   DuckDBInstance: {
     create(path: string, options?: Record<string, string>): Promise<{ connect(): Promise<DuckDbConnection> }>
@@ -104,14 +104,14 @@ export function* chunks<Item>(items: Iterable<Item>): Generator<Item[]> {
   if (chunk.length > 0) yield chunk
 }
 
-/** Replaces `:from` and `:to` with their values, which are numbers of this program. */
+/** Replaces `:from` and `:to` with their values, which need no escaping because they are numbers. */
 export function withRange(sql: string, { from, to }: Range): string {
   return sql.replaceAll(":from", String(from)).replaceAll(":to", String(to))
 }
 
 /**
- * Plain rows in the best form for GROUP BY: names, visitors and sessions as numbers, and a covering index for each kind
- * of query.
+ * Plain rows, stored in the best way for GROUP BY: names, visitors and sessions as numbers, and a covering index for
+ * each kind of query.
  */
 const sqlite: Engine = {
   files: ["rows.db"],
@@ -154,7 +154,7 @@ const sqlite: Engine = {
   },
 }
 
-/** Sorted by name and time, so that a query for one event skips the row groups of the others. */
+/** Sorted by name and time, so that a query for one event skips the row groups of other events. */
 const duckdb: Engine = {
   files: ["events.duckdb"],
   async build({ folder, packages, file }) {
@@ -189,7 +189,7 @@ export async function duckDbAt(path: string, packages: string, options = {}): Pr
 }
 
 /**
- * chDB, ClickHouse as a library: a MergeTree with the same order as in Databuddy's own server, in one part.
+ * chDB (ClickHouse as a library): a MergeTree with the sort order of Databuddy's own server, and one part per month.
  */
 const clickhouse: Engine = {
   files: ["clickhouse"],
@@ -261,7 +261,7 @@ const databuddy: Engine = {
   },
 }
 
-/** Does at once what a server does between commits and at the end of a day. */
+/** Builds all column blocks at once. A server builds them between commits and at the end of a day. */
 export function makeBlocks(path: string): void {
   const { success, stderr } = Bun.spawnSync([binary, "rebuild", "--db", path])
   if (!success) throw new Error(`no blocks were built: ${stderr}`)
@@ -288,7 +288,7 @@ function eventRow(event: StandardEvent, websiteRid: number): EventRow {
   }
 }
 
-/** Queries databuddy. Its days are whole days in UTC. */
+/** Queries databuddy for whole days in UTC. Returns its rows converted to the columns of the SQL. */
 export async function queryServer(
   url: string,
   key: string,
@@ -313,7 +313,7 @@ export type EngineName = keyof typeof engines
 
 /** The result of one query on one engine, and its duration. */
 export interface EngineResult {
-  /** ms: the first run after the start, and the median of the later ones. */
+  /** Durations in ms: of the first run after the start, and the median of the later runs. */
   cold: number
   warm: number
   rows: Cell[][]
@@ -329,10 +329,10 @@ export interface Task extends Range {
   rounds: number
 }
 
-/** ms after which a query is run only twice: plain rows take 15 s for some queries. */
+/** ms after which no further run starts, except the second run: plain rows take 15 s for some queries. */
 const warmTime = 15_000
 
-/** Evicts files of a folder from the page cache. Pages that are not on the disk yet are written first. */
+/** Evicts files from the page cache. Pages that are not on disk yet are written first. `paths` are files or folders. */
 export async function evict(folder: string, paths: string[]): Promise<void> {
   for (const command of [
     ["sync", "-f", folder],

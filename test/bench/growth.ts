@@ -5,7 +5,7 @@ import { median } from "./statistics.ts"
 
 const eventsPerRequest = 500
 const requestsAtOnce = 8
-/** Events over which a cost is averaged. */
+/** Number of events over which the cost per event is averaged. */
 const window = 100_000
 
 /** Fills a database with the standard data set over HTTP, and prints the cost per event as it grows. */

@@ -12,7 +12,7 @@ import { prepareWide } from "./wide-prepare.ts"
 import { wideQueries } from "./wide-queries.ts"
 
 const connections = 64
-/** Seconds of load to find the saturating rate, and of each measured round. */
+/** Seconds of load, both to find the saturation rate and in each measured round. */
 const seconds = 10
 const rounds = 3
 /** ms between two checks of the size of the -wal. */
@@ -21,24 +21,29 @@ const walPoll = 20
 const heavyQueries = benchmarkQueries.filter(({ name }) =>
   /^(summary|top events|trend by day, v|funnel|weekly)/.test(name),
 )
-/** Queries that filter by a value, so that a new value makes a query new. */
+/** Queries that filter by a value. With a new value, a query cannot use cached results. */
 const filteredQueries = wideQueries.filter(({ sql }) => sql(0) !== sql(1))
 
 interface Conditions {
   range: Range
-  /** Returns the query number `turn`, from 0. */
+  /** Returns the query for a turn, counted from 0. */
   queryAt: (turn: number) => Pick<BenchmarkQuery, "request" | "row">
-  /** Requests per second; undefined: half of the saturating rate. */
+  /** Requests per second. If undefined, half of the saturation rate is used. */
   rates: readonly number[] | undefined
 }
 
-/** Measures `/track` at half of its saturating rate while one client repeats the heavy queries of the standard data set. */
+/**
+ * Measures `/track` at half of its saturation rate while one client repeats the heavy queries of the standard data set.
+ */
 export async function benchIngestDuringQueries(folder: string, range: Range): Promise<void> {
   const queryAt = (turn: number) => heavyQueries[turn % heavyQueries.length] as BenchmarkQuery
   await measure(folder, { range, queryAt, rates: undefined })
 }
 
-/** Measures `/track` at each rate (requests per second) while one client sends queries to the wide data set, each with a filter that no query had before. */
+/**
+ * Measures `/track` at each rate (requests per second) while one client queries the wide data set. Each query has a
+ * filter that no earlier query had.
+ */
 export async function benchDuring({
   events,
   rates = [2_000, 6_000, 10_000],
@@ -64,7 +69,7 @@ export async function benchDuring({
   }
 }
 
-/** Prints the latency of `/track` without queries and while one client sends queries back to back, in turn. */
+/** Prints the latency of `/track` in turn without queries and while one client sends queries back to back. */
 async function measure(folder: string, { range, queryAt, rates }: Conditions): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   // The load must not change the data that a later run queries.

@@ -6,14 +6,14 @@ import { median, medianBy } from "./statistics.ts"
 
 export const connections = 64
 const eventsPerBatch = 100
-/** Seconds of load before the measurement, until the code is compiled and the caches are warm. */
+/** Seconds of load before the measurement, so that the code is compiled and the caches are warm. */
 const warmUp = 1
 
 interface Measured extends LoadResult {
   memory: number
 }
 
-/** Loads databuddy and the baselines in turn, `rounds` times, and prints the median round of each as one table. */
+/** Puts load on databuddy and the baselines in turn, `rounds` times, and prints the median round of each. */
 export async function benchIngest({ seconds, rounds }: { seconds: number; rounds: number }): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   out(

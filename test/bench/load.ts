@@ -9,13 +9,16 @@ export interface Load {
   key: string
   /** Default: /track. */
   path?: string
-  /** Further headers. */
+  /** Additional headers. */
   headers?: Record<string, string>
   /** Bodies of the requests, used in turn. */
   bodies: string[]
   connections: number
   seconds: number
-  /** Requests per second, sent when they are due, no matter how slow responses are; absent: as many as the connections can carry. */
+  /**
+   * Requests per second, sent on schedule no matter how slow the responses are. If absent, as many requests are sent as
+   * the connections can carry.
+   */
   rate?: number
 }
 
@@ -29,7 +32,7 @@ export interface LoadResult {
   failures: number
 }
 
-/** Placeholder for an event id in a body. wrk replaces it with a new one each time. */
+/** Placeholder for an event id in a body. wrk replaces each occurrence with a new ID. */
 export const eventIdPlaceholder = "00000000-0000-4000-8000-000000000000"
 
 export function bodiesOf(events: Iterable<StandardEvent>, perRequest: number): string[] {
@@ -113,10 +116,10 @@ end
 `
 }
 
-/** Runs in a separate process, so that it does not use the benchmark's CPU time. */
+/** Sends the requests from a separate process, so that sending does not slow down the benchmark's process. */
 async function putFromProcess(load: Load): Promise<LoadResult> {
   const worker = Bun.spawn([process.execPath, import.meta.path], {
-    // More than fits in an argument.
+    // Too long for a command-line argument.
     stdin: Buffer.from(JSON.stringify({ ...load, bodies: load.bodies.slice(0, 500) })),
     stdout: "pipe",
     stderr: "inherit",
@@ -155,7 +158,7 @@ async function putAtRate(load: Load & { rate: number }): Promise<LoadResult> {
       const early = due - performance.now()
       if (early > 0) {
         await Bun.sleep(early)
-        // The delay of the timer itself is not the server's.
+        // Excludes the timer's delay, which the server does not cause.
         due = performance.now()
       }
       const answer = await fetch(`${url}/track`, {

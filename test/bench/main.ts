@@ -19,7 +19,7 @@ program
   .command("ingest")
   .description("requests per second, compared with a bare server, one commit per request, and a raw insert")
   .option("--seconds <n>", "seconds of load per round", Number, 5)
-  .option("--rounds <n>", "rounds, of which the median counts", Number, 3)
+  .option("--rounds <n>", "rounds; the median is reported", Number, 3)
   .action(benchIngest)
 program
   .command("growth")
@@ -37,7 +37,7 @@ program
     "queries after a load at full speed, a start with a backlog, an import, and while events arrive",
   )
   .option("--seconds <n>", "seconds of load", Number, 60)
-  .option("--events <n>", "events of the backlog and of the import", Number, 3_000_000)
+  .option("--events <n>", "events in the backlog and in the import", Number, 3_000_000)
   .option("--rate <n>", "events per second while queries run", Number, 20_000)
   .option("--baseline <binary>", "another binary to measure as well")
   .action(benchBacklog)
@@ -46,7 +46,7 @@ program
   .description("query times of databuddy, plain SQLite, DuckDB and ClickHouse")
   .option("--events <n...>", "events to query", (text, list: number[] = []) => [...list, Number(text)])
   .option("--engines <name...>", "which of SQLite, DuckDB, ClickHouse, databuddy")
-  .option("--rounds <n>", "warm runs of each query, of which the median counts", Number, 5)
+  .option("--rounds <n>", "warm runs of each query; the median is reported", Number, 5)
   .option("--dir <folder>", "folder in which the databases are kept and reused")
   .action(benchQuery)
 program
@@ -56,8 +56,8 @@ program
   .option("--rounds <n>", "warm loads of each page", Number, 9)
   .option("--dir <folder>", "folder in which the database is kept and reused")
   .option("--wide", "query the wide data set instead of the standard one")
-  .option("--query-memory <MiB>", "--query-memory of the server, by default that of serve", Number)
-  .option("--arriving <n>", "events that arrive per second meanwhile", Number, 50)
+  .option("--query-memory <MiB>", "--query-memory of the server (default: that of serve)", Number)
+  .option("--arriving <n>", "events that arrive per second during the queries", Number, 50)
   .action(benchViews)
 program
   .command("pages")
@@ -68,16 +68,16 @@ program
   .action(benchPages)
 program
   .command("shipping")
-  .description("ingestion with and without serve --clickhouse, in turns; the cluster drops the events")
+  .description("ingestion with and without serve --clickhouse, in turn; the cluster discards the events")
   .option("--seconds <n>", "seconds of load per turn", Number, 12)
-  .option("--rounds <n>", "turns, of which the median counts", Number, 5)
-  .option("--rate <n>", "events per second, by default as many as possible", Number)
+  .option("--rounds <n>", "turns; the median is reported", Number, 5)
+  .option("--rate <n>", "events per second (default: as many as possible)", Number)
   .action(benchShipping)
 program
   .command("batch")
   .description("page views sent to /batch, compared with custom events sent to /track")
   .option("--seconds <n>", "seconds of load per round", Number, 5)
-  .option("--rounds <n>", "rounds, of which the median counts", Number, 3)
+  .option("--rounds <n>", "rounds; the median is reported", Number, 3)
   .action(benchBatch)
 program
   .command("traffic")
@@ -85,7 +85,7 @@ program
   .option("--views <n>", "page views, each with an exit", Number, 10_000_000)
   .option("--no-exits", "page views only")
   .option("--arriving <n>", "events that arrive per second while the page is loaded", Number, 200)
-  .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
+  .option("--rounds <n>", "repetitions of each query; the median is reported", Number, 3)
   .option("--dir <folder>", "folder in which the database is kept and reused")
   .action(benchTraffic)
 program
@@ -94,14 +94,14 @@ program
     "queries on a million visitors in six websites, cold, first, with a new value and repeated, compared with DuckDB",
   )
   .option("--events <n>", "events to query", Number, 10_000_000)
-  .option("--rounds <n>", "repetitions of each query, of which the median counts", Number, 3)
+  .option("--rounds <n>", "repetitions of each query; the median is reported", Number, 3)
   .option(
     "--query-memory <MiB...>",
     "one table for each value (default: 512)",
     (text, list: number[] = []) => [...list, Number(text)],
   )
   .option("--arriving <n>", "events that arrive per second during the queries", Number, 0)
-  .option("--only <text>", "queries whose names contain this")
+  .option("--only <text>", "run only queries whose names contain this text")
   .option("--dir <folder>", "folder in which the databases are kept and reused")
   .action(benchWide)
 program

@@ -14,7 +14,7 @@ interface Options {
 /** Maximum ms from the first query of a page to its last response. */
 const unfiltered = 100
 const filtered = 300
-/** ms within which a complete page sends its remaining queries. */
+/** ms to wait for the remaining queries of a page after it is complete. */
 const settling = 300
 
 const pro = "f=eq:property.plan:pro"
@@ -57,9 +57,7 @@ const pages = [
   { name: "person", path: "person?visitor=user-4242", ready: "Timeline", atMost: filtered },
 ]
 
-/**
- * Prints how long each page takes. The pages are reloaded in turn; the browser's file cache is not cleared.
- */
+/** Prints how long each page takes to load. The pages are loaded in turn, and the browser's cache is not cleared. */
 export async function benchPages({ events, rounds, dir }: Options): Promise<void> {
   if (noBrowser)
     throw new Error(
@@ -98,7 +96,7 @@ export async function benchPages({ events, rounds, dir }: Options): Promise<void
   }
 }
 
-/** ms from the first query sent to the last response, and until the page was complete. */
+/** Loads a page. Returns the ms from its first query to its last response, and until the page was complete. */
 async function visit(tab: Page, url: string, ready: string): Promise<{ asked: number; whole: number }> {
   const asked: Request[] = []
   const onDone = (request: Request) => {
@@ -117,7 +115,7 @@ async function visit(tab: Page, url: string, ready: string): Promise<{ asked: nu
   return { asked: last - first, whole: end - begin }
 }
 
-/** Creates the owner with the command line, and logs in. */
+/** Creates the owner on the command line and logs in as the owner. */
 async function loggedIn(context: BrowserContext, { db, url }: Server): Promise<BrowserContext> {
   const { email, password } = owner
   const args = ["user", "create", email, "--role", "owner", "--password-stdin", "--db", db]

@@ -10,7 +10,7 @@ export interface Prepared {
 
 const day = 86_400_000
 
-/** Creates the missing files of the engines with the standard data set, in the folder `<count>` of `dir`. */
+/** Fills each chosen engine with the standard data set, in the folder `<count>` of `dir`, unless that has been done. */
 export async function prepare(
   dir: string,
   packages: string,

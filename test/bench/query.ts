@@ -20,7 +20,7 @@ const allEngines = Object.keys(engines) as EngineName[]
 const queryTables = /^(sealed|blocks|segments|identities|sqlite_autoindex_identities)/
 const out = (line: string) => process.stdout.write(`${line}\n`)
 
-/** Runs every query on every engine with the same events, and prints the times, and whether the results are equal. */
+/** Runs every query on every engine with the same events. Prints the times and whether the results are equal. */
 export async function benchQuery(options: Options): Promise<void> {
   const { events = standardSizes, engines: chosen = allEngines, rounds, dir } = options
   const folder = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
@@ -81,7 +81,7 @@ function shown(ms: number): string {
   return ms < 10 ? ms.toFixed(1) : ms.toFixed(0)
 }
 
-/** The ratio of databuddy's time to that of the faster of DuckDB and ClickHouse. */
+/** Returns the ratio of databuddy's time to the time of DuckDB or ClickHouse, whichever is faster. */
 function ratioToFaster({ databuddy, DuckDB, ClickHouse }: Results): string {
   if (!databuddy || !(DuckDB || ClickHouse)) return ""
   return (databuddy.warm / Math.min(DuckDB?.warm ?? Infinity, ClickHouse?.warm ?? Infinity)).toFixed(2)

@@ -1,5 +1,5 @@
-// The upper limit of inserts: the multi-row insert into the same schema, without HTTP, JSON parsing and validation.
-// Rows are interned and serialized beforehand; 500 per commit, synced. Prints events per second.
+// The upper limit for inserts: multi-row inserts into the same schema, without HTTP, JSON parsing or validation. Rows
+// are prepared beforehand. Each commit inserts 500 rows and is synced. Prints events per second.
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

@@ -7,7 +7,7 @@ import { memoryOf } from "../support/memory.ts"
 export interface RunningServer {
   url: string
   key: string
-  /** The database, if there is one. */
+  /** Path of the database. The bare server does not create it. */
   db: string
   /** Current memory in MB. */
   memory: () => number

@@ -26,7 +26,7 @@ const idleSample = 1_000
 /** ms after which a server counts as hung. */
 const patience = 120_000
 
-/** One turn. CPU times are in µs per event, until everything is sealed and shipped. */
+/** One turn. CPU times are in µs per event and are measured until all events are sealed and shipped. */
 interface Turn {
   /** Events per second. */
   rate: number
@@ -37,8 +37,8 @@ interface Turn {
 }
 
 /**
- * Measures ingestion with and without shipping, in turns. The cluster drops the events, in a process of its own, because a
- * real one would need more CPU time than this machine has.
+ * Measures ingestion with and without shipping, in turn. The cluster is a separate process that discards the events: a
+ * real cluster would need more CPU time than this machine has.
  */
 export async function benchShipping({ seconds, rounds, rate }: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
@@ -57,10 +57,10 @@ export async function benchShipping({ seconds, rounds, rate }: Options): Promise
     const bodies = bodiesOf(standardEvents(20_000, Date.now()), eventsPerRequest)
     const turns: [without: Turn, shipping: Turn][] = []
     const load = (server: Server) => measure(server, bodies, seconds, rate)
-    // Until the code is compiled.
+    // Warms up, so that the code is compiled.
     for (const server of [without, shipping]) await load(server)
     for (let round = 0; round < rounds; round++) {
-      // The order changes, because the machine's speed does.
+      // The order alternates, because the machine's speed varies.
       if (round % 2 === 0) turns.push([await load(without), await load(shipping)])
       else {
         const last = await load(shipping)
@@ -117,13 +117,13 @@ function cpuTimes(pid: number): { mainThread: number; process: number } {
   return { mainThread: secondsOf(`/proc/${pid}/task/${pid}/stat`), process: secondsOf(`/proc/${pid}/stat`) }
 }
 
-/** Waits until the watermark has reached the last event, if the server ships. */
+/** Waits until the watermark has reached the last event, if the server ships events. */
 async function untilShipped(path: string): Promise<void> {
   const reader = openReader(path)
   const behind = reader.prepare("select (select max(id) from event_rows) > shipped_id from shipping")
   const end = performance.now() + patience
   while (behind.pluck().get() === 1) {
-    if (performance.now() > end) throw new Error("the events are not shipped")
+    if (performance.now() > end) throw new Error("the events were not shipped in time")
     await Bun.sleep(100)
   }
   reader.close()
@@ -136,7 +136,7 @@ async function untilIdle(pid: number): Promise<void> {
     const before = cpuTimes(pid).process
     await Bun.sleep(idleSample)
     if ((cpuTimes(pid).process - before) / (idleSample / 1_000) < idleShare) return
-    if (performance.now() > end) throw new Error("the server is not idle")
+    if (performance.now() > end) throw new Error("the server did not become idle in time")
   }
 }
 

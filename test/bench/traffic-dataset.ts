@@ -14,12 +14,12 @@ const clients = 200
 const referrers = 2_000
 /** Number of recent visitors from whom returning visitors are chosen. */
 const recentVisitors = 20_000
-/** Maximum ms of a view and of a session. */
+/** Maximum duration of a view and of a session, in ms. */
 const longestView = 300_000
 const longestSession = viewsPerSession * (longestView + 1_000)
 
 /**
- * Generates views, and their exits unless `views` are alone, in order of arrival. Sessions start at random times and
+ * Generates page views, and their exits if `exits` is true, in order of arrival. Sessions start at random times and
  * overlap. The same seed generates the same events, except for their ids.
  */
 export function* trafficRows(
@@ -54,7 +54,7 @@ export function* trafficRows(
   }
   const pending = new TimeQueue()
   for (let session = 0; session < sessions; session++) {
-    // Half of the sessions are the second one of a visitor who was there recently.
+    // Half of the sessions are the second session of a recent visitor.
     const isFirst = visitors.length < recentVisitors || session % sessionsPerVisitor === 0
     const known = isFirst
       ? newVisitor()
@@ -116,7 +116,10 @@ export function* trafficRows(
   yield* pending.before(Number.POSITIVE_INFINITY)
 }
 
-/** A binary heap of rows, earliest arrival first. Casts: an index below the length has a row. */
+/**
+ * A binary heap of rows, ordered by arrival. The type assertions are safe: there is a row at each index below the
+ * length.
+ */
 class TimeQueue {
   readonly #heap: EventRow[] = []
 
@@ -132,7 +135,7 @@ class TimeQueue {
     heap[at] = row
   }
 
-  /** Takes out the rows that are received before a time, Unix ms. */
+  /** Removes and yields the rows that are received before `time` (Unix ms). */
   *before(time: number): Generator<EventRow> {
     for (let first = this.#heap[0]; first && first.receivedAt < time; first = this.#heap[0]) {
       const last = this.#heap.pop() as EventRow

@@ -56,9 +56,9 @@ const page = [
   { name: "outbound_links", limit: 10, compare },
 ]
 
-/** All requests come from one address. */
+/** Turns the rate limit off, because all requests come from one address. */
 const unlimited = ["--rate-limit", "0"]
-/** The queries of all of its tables. */
+/** The queries of all tables of the Web page. */
 const types = [
   "summary_metrics",
   "events_by_date",
@@ -77,10 +77,10 @@ const types = [
 ]
 
 /**
- * Prints the disk space of page views, the time of each query on them, in a new process and repeated, and the time of
- * the Web page's request while events arrive. A session has three views, each with an exit, and a visitor two sessions;
- * 300 pages, 40 countries, 200 user agents and 2,000 referrers follow Zipf's law; ids are UUIDs, as the page script
- * creates them.
+ * Prints the disk space that page views take up, the time of each query on them (in a new process, then repeated), and
+ * the time of the Web page's request while events arrive. A session has three views, each with an exit, and a visitor
+ * has two sessions. 300 pages, 40 countries, 200 user agents and 2,000 referrers follow Zipf's law. IDs are UUIDs, like
+ * those that the page script creates.
  */
 export async function benchTraffic({ views, exits, rounds, arriving, dir }: Options): Promise<void> {
   const parent = dir ?? mkdtempSync(join(tmpdir(), "databuddy-bench-"))
@@ -88,7 +88,7 @@ export async function benchTraffic({ views, exits, rounds, arriving, dir }: Opti
   try {
     if (!existsSync(join(folder, "key"))) build(folder, views, exits)
     printBytes(join(folder, "databuddy.db"))
-    // The events that arrive must not be in the data of a later run.
+    // Arriving events must not change the data that a later run queries.
     const db = join(folder, "copy.db")
     copyFileSync(join(folder, "databuddy.db"), db, constants.COPYFILE_FICLONE)
     const server = await startServer({ db, args: unlimited })
@@ -126,7 +126,7 @@ async function printPage(target: Target, arriving: number, rounds: number): Prom
   ] as const
   for (const rate of [0, arriving]) {
     const sending = rate > 0 ? sendViews(target, rate) : undefined
-    // Sessions that began earlier are still going on.
+    // Waits for the duration of a session, so that sessions of all ages are in progress.
     if (sending) await Bun.sleep(sessionMs)
     for (const [name, parameters] of requests) {
       const times: number[] = []
@@ -148,10 +148,10 @@ async function printPage(target: Target, arriving: number, rounds: number): Prom
 /** ms from the first view of an arriving session to its last exit. */
 const sessionMs = 5_000
 const eventsPerRequest = 10
-/** One in this many exits comes from a tab that was left open: its session is one of the data set. */
+/** One in this many exits comes from a tab that was left open, so its session is in the data set. */
 const oldTabs = 100
 
-/** Sends the views and exits of new sessions, in order. `stop` returns how many events arrived. */
+/** Sends the views and exits of new sessions, in order. `stop` returns the number of events that arrived. */
 function sendViews({ server, end }: Target, perSecond: number): { stop: () => Promise<number> } {
   const started = Date.now()
   const db = openReader(server.db)
@@ -223,7 +223,7 @@ function sendViews({ server, end }: Target, perSecond: number): { stop: () => Pr
 const browser =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
-/** Unix ms of the newest event. A data set that is used again ends in the past, and so do the queries. */
+/** Returns the Unix ms of the newest event. Queries end there as well, because a reused data set ends in the past. */
 function endOf(path: string): number {
   const db = openReader(path)
   const end = db.prepare("select max(ts) from event_rows").pluck().get() as number
@@ -261,8 +261,8 @@ function build(folder: string, views: number, exits: boolean): void {
   const db = openDatabase({ path, durability: "os", busyTimeout: 0, now })
   const settings = { domain: "bench.example", name: "bench", anonymize: "off" } as const
   const { rid } = createWebsite(db, website, { ...settings, allowedOrigins: [] }, now)
-  // The IDs of events are random, so each commit of 10,000 rows would change as many pages of their index, and each
-  // page would be written twice. One transaction without a journal writes it once.
+  // Event IDs are random, so each commit of 10,000 rows would change about as many pages of their index, and each
+  // changed page would be written twice. A single transaction without a journal writes each page once.
   db.pragma("journal_mode = off")
   db.pragma(`cache_size = -${loadCacheKiB}`)
   const inserter = new EventInserter(db, new DailyHash(db, random))

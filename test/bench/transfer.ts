@@ -50,7 +50,7 @@ export async function benchTransfer({ events }: { events: number }): Promise<voi
   }
 }
 
-/** Seconds of the inserts, without creating the rows. */
+/** Inserts all events. Returns the seconds that the inserts take, without the time to create the rows. */
 function insertAll(path: string, events: number): number {
   const db = openDatabase({ path, durability: "fsync", busyTimeout: 0, now: Date.now() })
   const inserter = new EventInserter(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))

@@ -17,9 +17,9 @@ interface View {
   name: string
   /** Maximum ms until its last response. */
   atMost: number
-  /** Requests sent together. `round`: from 0, for requests that query something else each time. */
+  /** Returns the requests that are sent together. `round` counts from 0, for views whose requests differ each time. */
   requests: (round: number) => Body[]
-  /** Reads another path under /v1 with GET, instead of running queries. */
+  /** Path under /v1 that is read with GET, instead of running queries. */
   path?: string
   /** Default: the website of the data set. */
   site?: "all"
@@ -38,7 +38,7 @@ const ofEvent = (op: string, value: unknown) => ({ field: "event_name", op, valu
 const ofProperty = (key: string, value: string) => ({ field: `property.${key}`, op: "eq", value })
 const steps = ["event_1", "event_2", "event_3"]
 const person = "user-4242"
-/** The range has a previous period within the 30 days of the data set. */
+/** A range whose previous period is also within the 30 days of the data set. */
 const twoWeeks = { preset: "last_14d" }
 const compared = { compare: "previous_period" }
 
@@ -54,12 +54,12 @@ function overview(granularity: string, filters: object[] = [], more: object = {}
   return [{ parameters, filters, ...more }]
 }
 
-/** A page with one kind of query. */
+/** A page with a single query. */
 function one(parameter: object, filters: object[] = [], more: object = {}): Body[] {
   return [{ parameters: [parameter], filters, ...more }]
 }
 
-/** The panel of the overview with the events that changed most: two lists, then what explains each of their events. */
+/** The overview's panel of the events that changed most: two lists, then the explanations of the listed events. */
 function movers(): Body[] {
   const lists = ["asc", "desc"].map((sortOrder) => ({
     name: "custom_events",
@@ -80,7 +80,7 @@ function movers(): Body[] {
   ]
 }
 
-/** The websites side by side: their numbers, compared, and their visitors over time. */
+/** The comparison of all websites: their numbers, with those of the previous period, and their visitors over time. */
 function websites(): Body[] {
   const kinds = ["custom", "page_view"]
   const table = (measures: string[], kinds: string[]) => ({
@@ -108,7 +108,7 @@ function websites(): Body[] {
   return [{ parameters, ...twoWeeks }]
 }
 
-/** A board with a tile of each kind. Each tile has a request of its own. */
+/** A board with a tile of each kind. Each tile sends its own request. */
 function board(): Body[] {
   const trend = { name: "custom_events_trends", granularity: "daily" }
   const tiles: object[][] = [
@@ -171,19 +171,19 @@ const views: View[] = [
     requests: () => overview(granularity),
   })),
   {
-    name: "overview of another zone",
+    name: "overview in another time zone",
     atMost: unfiltered,
     requests: () => overview("daily", [], { timeZone: "America/New_York" }),
   },
   {
-    name: "overview, two weeks, with those before",
+    name: "overview, two weeks, compared with the two before",
     atMost: unfiltered,
     requests: () => overview("daily", [], { preset: "last_14d" }),
   },
   { name: "overview, plan is pro", atMost: filtered, requests: () => overview("daily", pro), filters: pro },
   { name: "overview, one page", atMost: filtered, requests: () => overview("daily", page), filters: page },
   {
-    name: "overview, another page each time",
+    name: "overview, a different page each time",
     atMost: filtered,
     requests: (round) => overview("daily", [ofProperty("page", `/page/${100 + round}`)]),
     filters: [ofProperty("page", "/page/100")],
@@ -307,13 +307,13 @@ export async function benchViews({ rounds, ...options }: Options): Promise<void>
         await Promise.all(bodies.map((body) => runQueries(server.url, key, body, view.site)))
         times[index]?.push(performance.now() - begin)
       } catch (error) {
-        // The times of the others are still useful.
+        // The times of the other views are still useful.
         process.stderr.write(`${view.name}: ${error instanceof Error ? error.message : error}\n`)
       }
     }
   }
   out(
-    `\n| ${events.toLocaleString("en")} events, ms | warm, p50 | max | first time | at most | events matched |`,
+    `\n| ${events.toLocaleString("en")} events, ms | warm, p50 | max | first time | limit | events matched |`,
   )
   out("|---|---:|---:|---:|---:|---:|")
   for (const [index, { name, atMost, ...view }] of views.entries()) {
@@ -327,15 +327,15 @@ export async function benchViews({ rounds, ...options }: Options): Promise<void>
   const all = times.flatMap(([, ...warm]) => warm).sort((a, b) => a - b)
   const share = (part: number) => all[Math.ceil(part * all.length) - 1]?.toFixed(0)
   out(`\nall pages, warm: p50 ${share(0.5)}, p99 ${share(0.99)}`)
-  out(`most memory: ${busy.memory().toFixed(0)} MiB; events that came in meanwhile: ${busy.sent()}`)
+  out(`peak memory: ${busy.memory().toFixed(0)} MiB; events received meanwhile: ${busy.sent()}`)
 }
 
-/** Visitors' errors, web vitals and engagement of 30 days: each round is 180 visits. */
+/** Rounds of errors, web vitals and engagement data to send. A round has 180 visits within 30 days. */
 const qualityRounds = 40
-/** Requests at a time. */
+/** Number of requests sent at a time. */
 const concurrency = 32
 
-/** Adds what the page script reports besides page views: the standard data set has custom events only. */
+/** Sends the events that the page script reports besides page views. The standard data set has only custom events. */
 async function sendQualityEvents(url: string, key: string): Promise<void> {
   const end = Date.now()
   for (let seed = 1; seed <= qualityRounds; seed++) {

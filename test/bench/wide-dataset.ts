@@ -15,18 +15,18 @@ export interface WideEvent {
   button: string
   plan: string
   amount: number
-  /** Mostly unique; only for `event_3`. */
+  /** Almost always unique. Only events named `event_3` have it. */
   order: string | undefined
 }
 
-/** Shares of events. The first website has most of them. */
+/** Share of all events that each website receives. */
 export const websiteShares = [0.7, 0.1, 0.08, 0.06, 0.04, 0.02] as const
 
 const names = 40
 const pages = 300
 const buttons = 50
 const plans = ["free", "pro", "team"] as const
-/** In cents, because amounts are not whole numbers. */
+/** In cents: amounts have two decimal places. */
 const maxAmount = 100_000
 const visitors = 1_000_000
 /** Probability that an event starts a session: 8.6 million sessions in 10 million events. */
@@ -36,9 +36,9 @@ const maxLateness = 3 * 86_400_000
 export const wideSpan = 30 * 86_400_000
 
 /**
- * Generates `count` events in order of arrival, the last of them at `end` (Unix ms): a million visitors, some far more
- * active than others, in short sessions; names, pages and buttons by Zipf's law; one event in twenty up to three days
- * late. The same seed generates the same events.
+ * Generates `count` events in order of arrival, the last one at `end` (Unix ms). A million visitors, some far more
+ * active than others, have short sessions. Names, pages and buttons follow Zipf's law. One event in twenty is up to
+ * three days late. The same seed generates the same events.
  */
 export function* wideEvents(count: number, end: number, seed = 7): Generator<WideEvent> {
   const random = mulberry32(seed)
@@ -99,7 +99,7 @@ export function zipf(count: number, exponent: number, random: () => number): () 
   }
 }
 
-/** The row that databuddy stores. `rids`: rids of the websites, in order. */
+/** Returns the row that databuddy stores. `rids` are the rids of the websites, in order. */
 export function rowOf(event: WideEvent, rids: readonly number[]): EventRow {
   const { page, button, plan, amount, order } = event
   const properties = { page, button, plan, amount, ...(order !== undefined && { order }) }

@@ -7,7 +7,7 @@ const requestsAtOnce = 8
 /** Public IDs of the websites of the wide data set, in order. */
 export const websites = websiteShares.map((_, index) => `550e8400-e29b-41d4-a716-44665544000${index}`)
 
-/** The event as a client sends it. `timestamp`: Unix ms. */
+/** Returns the event as a client sends it, but with another `timestamp` (Unix ms). */
 export function requestOf(event: WideEvent, timestamp: number) {
   const { name, page, button, plan, amount, order } = event
   return {
@@ -29,7 +29,7 @@ export interface Load {
   rate?: number
 }
 
-/** Sends wide events from a separate process. `count`: events stored. `wait`: p99 of a request in ms. */
+/** Sends wide events from a separate process. Returns the number of stored events, and the p99 of a request in ms. */
 export async function load(task: Load): Promise<{ count: number; wait: number }> {
   const child = Bun.spawn([process.execPath, import.meta.path, JSON.stringify(task)], { stdout: "pipe" })
   return JSON.parse(await new Response(child.stdout).text()) as { count: number; wait: number }
@@ -48,7 +48,7 @@ async function send({ url, key, seconds, rate }: Load): Promise<{ count: number;
       if (due > 0) await Bun.sleep(due)
       const now = Date.now()
       const batch = Array.from({ length: eventsPerRequest }, () => {
-        // It never ends.
+        // The generator never ends.
         const { value } = events.next() as IteratorYieldResult<WideEvent>
         return requestOf(value, now - (value.receivedAt - value.ts))
       })

@@ -1,17 +1,17 @@
 import type { Cell, Row } from "./benchmark-queries.ts"
 
 /**
- * A query of `bench wide`, the same for databuddy and DuckDB. `variant`: 0 at first, then 1, 2 …, for queries that
- * filter by another value each time. In SQL, `:from` and `:to` (Unix ms, `:to` exclusive) stand for the range.
+ * A query of `bench wide`, equivalent for databuddy and DuckDB. `variant` counts from 0, for queries that filter by a
+ * different value each time. In SQL, `:from` and `:to` stand for the range (Unix ms, `:to` exclusive).
  */
 export interface WideQuery {
   name: string
-  /** ms: maximum of the first execution with warm files; undefined: at most DuckDB's. */
+  /** Maximum ms of the first execution with warm files. If undefined, the maximum is DuckDB's time. */
   target: number | undefined
   sql: (variant: number) => string
-  /** The parameter of `POST /v1/query`, with the fields of the whole query. */
+  /** `parameter` is the parameter of `POST /v1/query`. The other fields are fields of the body. */
   request: (variant: number) => { parameter: Record<string, unknown> } & Record<string, unknown>
-  /** The columns of a row that the SQL returns; undefined for a row that the SQL does not have. */
+  /** Converts a row of databuddy to the columns of the SQL; undefined if the SQL returns no such row. */
   row: (row: Row) => Cell[] | undefined
 }
 
@@ -23,7 +23,7 @@ const behaviour = 300
 /** ms */
 const hourWindow = 3_600_000
 const steps = ["event_1", "event_2", "event_3"]
-/** Rows of a breakdown: all of them. */
+/** Maximum rows of a breakdown: enough for all of them. */
 const limit = 10_000
 
 const numbers = (row: Row, ...columns: string[]) => columns.map((column) => Number(row[column]))
@@ -120,7 +120,8 @@ export const wideQueries: readonly WideQuery[] = [
   {
     name: "p95 and mean of an amount, by name",
     target: undefined,
-    // Nearest rank, as in databuddy; in cents, because the order of a sum affects its last digits.
+    // The nearest rank, as in databuddy. The mean is rounded to cents, because the order of a sum affects its last
+    // digits.
     sql: () =>
       `select name, quantile_disc(amount, 0.95), round(avg(amount) * 100)::bigint from events
        where ${inRange} group by 1 order by 1`,
@@ -209,7 +210,7 @@ export const wideQueries: readonly WideQuery[] = [
   },
 ]
 
-/** Unix ms of a date in UTC. */
+/** Converts a date in UTC to Unix ms. Returns numbers unchanged. */
 function dateOf(value: unknown): number {
   return typeof value === "number" ? value : instant(value)
 }

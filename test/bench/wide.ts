@@ -30,15 +30,18 @@ interface Options {
 }
 
 const mebibyte = 1_048_576
-/** ms: maximum of the first execution after the files were evicted. */
+/** Maximum ms of the first execution after the files were evicted from the page cache. */
 const coldTarget = 500
 const out = (line: string) => process.stdout.write(`${line}\n`)
 
-/** ms of one query. `first`: in a new process, with warm files. `cold`: the same after the files were evicted from the page cache. */
+/**
+ * ms of one query. `first` is measured in a new process while the files are in the page cache, and `cold` after they
+ * were evicted from it.
+ */
 interface Times {
   cold: number
   first: number
-  /** With another value, in the same process; undefined if the query has no value. */
+  /** With another value, in the same process. Undefined if the query does not filter by a value. */
   newValue: number | undefined
   /** Median */
   repeated: number
@@ -47,7 +50,7 @@ interface Times {
 
 /**
  * Measures each query on the wide data set, alternating between databuddy over HTTP and DuckDB in this process, and
- * compares the results. DuckDB has one table in time order.
+ * compares the results. DuckDB has one table in chronological order.
  */
 export async function benchWide({
   events,
@@ -107,10 +110,10 @@ async function printTable(
     out(`| ${[query.name, ...cells, ...others, ratio, result].join(" | ")} |`)
     if (!isEqual) process.stderr.write(`${difference(own.rows, duck.rows)}\n`)
   }
-  out(`\nmost memory of a process: ${peak.toFixed(0)} MiB`)
+  out(`\npeak memory of a server: ${peak.toFixed(0)} MiB`)
 }
 
-/** Bold if it takes longer than the target. */
+/** Formats a duration, in bold if it exceeds the target. */
 function marked(ms: number | undefined, target = Number.POSITIVE_INFINITY): string {
   return ms !== undefined && ms > target ? `**${shown(ms)}**` : shown(ms)
 }
@@ -189,7 +192,7 @@ async function measureDuckDb(
   }
 }
 
-/** Whether the query filters by a value. */
+/** Returns true if the query filters by a value. */
 function hasValue(query: WideQuery): boolean {
   return query.sql(0) !== query.sql(1)
 }
