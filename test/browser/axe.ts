@@ -4,14 +4,14 @@ import type { Locator, Page } from "playwright-core"
 
 /** WCAG 2.2 AA and best practices. */
 const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-/** Those of the tags' rules that read colors. */
+/** The rules among these tags that check colors. */
 const colorRules = ["color-contrast", "link-in-text-block"]
 
 /**
- * The violations that axe finds in the page's current state: rules and elements. Waits until no panel shows earlier data, which is faded
- * and has too little contrast, and scrolls to the top: the bar of filters covers a part of what scrolls below it. `rules`: "color" for a
- * page of which only the colors have changed since all rules were checked. `part`: a dialog, for example, on a page that
- * every-page.test.ts checks as a whole.
+ * Returns the violations that axe finds in the page's current state: rules and elements. First waits until no panel
+ * shows outdated data, which is faded and has too little contrast, and scrolls to the top, because the filter bar
+ * covers a part of what scrolls below it. `rules`: "color" for a page of which only the colors have changed since all
+ * rules were checked. `part`: for example, a dialog on a page that every-page.test.ts checks as a whole.
  */
 export async function violations(
   page: Page,

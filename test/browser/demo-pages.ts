@@ -1,4 +1,4 @@
-/** Every page of the dashboard with the data of the demo: its path, and a text that is visible once it has loaded. */
+/** Every dashboard page with the data of the demo: its path, and text that is visible once the page has loaded. */
 export const demoPages: { name: string; site: "shop" | "app"; path: string; ready: string }[] = [
   { name: "web", site: "shop", path: "/w/SITE/web", ready: "google.com" },
   { name: "overview", site: "app", path: "/w/SITE/overview", ready: "upload_done" },

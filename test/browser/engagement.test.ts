@@ -65,7 +65,7 @@ describe.skipIf(noBrowser)(`the engagement page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a click filters by a page, and without any engagement the page says how to report it", async () => {
+  test("a click on a page filters by it, and a range without engagement data shows how to report it", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/engagement")
     await waitForPage(page, "Top field")
     await page.getByRole("button", { name: "/docs" }).first().click()

@@ -117,7 +117,7 @@ describe.skipIf(noBrowser)(`the errors page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a search finds messages, and without any the page says how to report them", async () => {
+  test("a search finds messages, and a range without errors shows how to report them", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/errors")
     await waitForPage(page, "cart.items")
     await page.keyboard.press("/")

@@ -71,7 +71,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     },
     { name: "by name", clicks: ["Event"], query: { sort: "name", order: "asc" }, by: "name" },
   ]
-  test.each(sorts)("sorts $name and keeps the order in the address", async ({ clicks, query, by }) => {
+  test.each(sorts)("sorts $name and keeps the order in the URL", async ({ clicks, query, by }) => {
     const { page } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
     for (const name of clicks)
@@ -88,7 +88,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("has pages, and the CSV file has all names", async () => {
+  test("is paginated, and the CSV file has all names", async () => {
     const { page } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
     const after = page.getByRole("button", { name: "Next page" })
@@ -112,7 +112,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is searched with the keyboard only, and shows a message without matches", async () => {
+  test("can be searched with the keyboard only, and shows a message if nothing matches", async () => {
     const { page } = await dashboard.open("/w/SITE/events?page=2")
     await waitForPage(page, "made_up_")
     await page.goto(page.url().replace("page=2", ""))
@@ -134,7 +134,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("does not shift when a search finds fewer rows than the space reserved for them", async () => {
+  test("does not shift when a search finds fewer rows than it reserved space for", async () => {
     const { page } = await dashboard.open("/w/SITE/events?search=order_paid")
     // The reserved space is painted only if the result takes longer than a frame.
     await page.route("**/v1/query**", async (route) => {

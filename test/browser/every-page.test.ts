@@ -7,10 +7,13 @@ import { maxShift, shiftOf } from "./layout-shift.ts"
 import { sendQuality } from "./page-quality.ts"
 import { pages } from "./pages.ts"
 
-/** ms for a page in three looks, each checked by axe, on a machine that runs other tests. */
+/** ms for a page in three looks, each checked by axe, while other tests run. */
 const timeout = 60_000
 
-/** Looks of one load, because loading a page and axe is slow. Only style sheets know the width of the window. */
+/**
+ * Looks that are checked without reloading, because loading a page and axe is slow. This works because only style
+ * sheets depend on the width of the window.
+ */
 const looks: [name: string, rules: "all" | "color", turn: (page: Page) => Promise<void>][] = [
   ["light", "all", (page) => page.emulateMedia({ colorScheme: "light" })],
   ["dark", "color", (page) => page.emulateMedia({ colorScheme: "dark" })],
@@ -20,7 +23,7 @@ const looks: [name: string, rules: "all" | "color", turn: (page: Page) => Promis
 describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   let dashboard: Dashboard
   let board: string
-  /** A narrow page with another font. */
+  /** A tab with a narrow window and another font. */
   let phone: Tab
   beforeAll(async () => {
     dashboard = await openDashboard({ pageViews: true })
@@ -46,7 +49,7 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
         found[name] = await violations(page, rules)
       }
       expect(found).toEqual({ light: [], dark: [], phone: [] })
-      // A narrow layout has layout shifts of its own, and one with another font too.
+      // A narrow layout can shift in other ways, and so can one with another font.
       await page.reload()
       await waitForPage(page, ready)
       expect(await shiftOf(page)).toBeLessThan(maxShift)
@@ -91,7 +94,9 @@ describe.skipIf(noBrowser)(`every page${skipped}`, () => {
   })
 })
 
-/** Loads a page as its first visitor does: later loads have all files at once, and no layout shift when the font arrives. */
+/**
+ * Loads a page like a first visit. Later loads have all files at once, so no layout shift occurs when the font arrives.
+ */
 async function loadUncached(page: Page, path: string): Promise<void> {
   const session = await page.context().newCDPSession(page)
   await session.send("Network.enable")
@@ -100,7 +105,7 @@ async function loadUncached(page: Page, path: string): Promise<void> {
   await session.detach()
 }
 
-/** Overrides the font of the page's style sheets from the next load on. Every system has the generic families. */
+/** Overrides the font of the page's style sheets from the next load on. Every system has the generic font families. */
 async function useFont(page: Page, family: string): Promise<void> {
   await page.addInitScript((family) => {
     const sheet = new CSSStyleSheet()
@@ -110,8 +115,9 @@ async function useFont(page: Page, family: string): Promise<void> {
 }
 
 /**
- * Links and buttons that contain visually hidden text. Its 1 px box is the first box of an inline link, where automation and
- * assistive technology click. With most fonts it lies above the text. Such a control needs an aria-label instead.
+ * Finds links and buttons that contain visually hidden text. Its 1 px box is the first box of an inline link, which is
+ * where automation and assistive technology click. With most fonts, this box lies above the text. Such a control needs
+ * an aria-label instead.
  */
 async function hiddenInControls(page: Page): Promise<string[]> {
   return page.locator("a, button").evaluateAll((controls) =>
@@ -126,7 +132,7 @@ async function hiddenInControls(page: Page): Promise<string[]> {
   )
 }
 
-/** Buttons of a panel that its pin covers. */
+/** Finds controls of a panel that are covered by the panel's pin. */
 async function coveredByPins(page: Page): Promise<string[]> {
   return page.locator(".panel-head .pin").evaluateAll((pins) =>
     pins.flatMap((pin) => {

@@ -14,7 +14,7 @@ export async function rowsOf<Row>(
   return data[0]?.data ?? []
 }
 
-/** Chooses an action of the menu of a card. `name`: the menu's, if there are several. */
+/** Chooses an action from a card's menu. `name` selects the menu if there are several. */
 export async function chooseAction(card: Page | Locator, action: string, name = ""): Promise<void> {
   await card.getByRole("button", { name: `More actions for ${name}`, exact: name !== "" }).click()
   await card.getByRole("button", { name: action }).click()
@@ -52,12 +52,12 @@ export function rate(value: number): string {
 
 const dayMs = 86_400_000
 
-/** 2026-11-24 */
+/** The date that many days ago, in UTC: 2026-11-24 */
 export function dayAgo(days: number): string {
   return new Date(Date.now() - days * dayMs).toISOString().slice(0, 10)
 }
 
-/** The middle of a date, in px within the plot. */
+/** The position of the middle of a date, in px within the plot. */
 export async function positionOf(chart: Locator, index: number): Promise<{ x: number; y: number }> {
   const dates = await chart.getByRole("table").locator("tbody tr").count()
   const { width, height } = (await chart.locator(".u-over").boundingBox()) ?? { width: 0, height: 0 }

@@ -64,7 +64,7 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
 
   const encoded = encodeURIComponent(markup)
   const pages = [
-    { name: "the page of page views", path: "/w/SITE/web?sources=utm_sources" },
+    { name: "the Web page", path: "/w/SITE/web?sources=utm_sources" },
     { name: "the overview", path: "/w/SITE/overview" },
     { name: "the list of events", path: "/w/SITE/events" },
     { name: "an event", path: `/w/SITE/event?name=${encoded}&split=property.plan` },
@@ -99,7 +99,7 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
     await page.context().close()
   })
 
-  /** Reverses the letters after it: shown as photoexe.png where it is not isolated. */
+  /** Contains a character that reverses the letters after it: shown as photoexe.png if it is not isolated. */
   const reversed = "photo\u202egnp.exe"
   const hebrew = "\u05e9\u05dc\u05d5\u05dd"
   const mixed = encodeURIComponent(reversed)
@@ -113,7 +113,7 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
     { name: "a goal", path: `/w/SITE/goals?step=${mixed}&step=${encodeURIComponent(hebrew)}` },
   ]
   test.each(directional)(
-    "text from right to left does not reorder the text around it on $name",
+    "right-to-left text does not reorder the text around it on $name",
     async ({ path }) => {
       const response = await fetch(`${dashboard.server.url}/track`, {
         method: "POST",
@@ -145,7 +145,7 @@ describe.skipIf(noBrowser)(`user text is never interpreted as markup${skipped}`,
       })
       expect(found.texts).toBeGreaterThan(0)
       expect(found.open).toBe(0)
-      // A name alone has nothing around it.
+      // A name that stands alone has no text around it to reorder.
       const isolated = /\u2068[^\u2069]*[\u0590-\u05ff\u202e][^\u2069]*\u2069/
       const bare = found.names.filter((name) => !isolated.test(name) && name !== reversed && name !== hebrew)
       expect(bare).toEqual([])

@@ -51,7 +51,7 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a wrong password shows an error, the right one logs in, and logging out ends the session", async () => {
+  test("a wrong password shows an error, the right one logs in, and logging out ends the login session", async () => {
     const { page } = await dashboard.open("/settings/account", loggedOut)
     await logIn(page, { ...owner, password: "not the one" })
     await page.getByRole("alert").getByText("Wrong email or password").waitFor()
@@ -67,7 +67,7 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
     await page.context().close()
   })
 
-  test("a session that expires leads to the login, and back afterwards", async () => {
+  test("an expired login session leads to the login page, and a login leads back", async () => {
     const { page } = await dashboard.open("/settings/account", loggedOut)
     await logIn(page)
     await page.getByRole("heading", { level: 1, name: "Account" }).waitFor()
@@ -93,7 +93,7 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
   })
 })
 
-test.skipIf(noBrowser)(`without any account, every page says how to create one${skipped}`, async () => {
+test.skipIf(noBrowser)(`if there is no account, every page says how to create one${skipped}`, async () => {
   using folder = temporaryFolder()
   const server = await startServer({ db: folder.file("empty.db"), args: ["--no-setup"] })
   const browser = await launch()

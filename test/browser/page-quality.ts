@@ -1,6 +1,6 @@
 import { mulberry32 } from "../support/random.ts"
 
-/** A request to one of the endpoints for what the page script reports besides page views. */
+/** A request with web vitals, errors or engagement data, which the page script sends to separate endpoints. */
 export interface QualityRequest {
   path: "/vitals" | "/errors" | "/engagement"
   headers: Record<string, string>
@@ -11,7 +11,7 @@ const dayMs = 86_400_000
 const hourMs = 3_600_000
 const pages = ["/", "/pricing", "/docs", "/blog/launch", "/checkout"]
 
-/** Devices of visitors: the user agent, and how much slower it is than the first one. */
+/** Devices of visitors: the user agent, and how many times slower than the first device it is. */
 const devices = [
   {
     agent:
@@ -55,10 +55,13 @@ const errors = [
   { message: "ResizeObserver loop completed with undelivered notifications.", path: "/pricing" },
 ]
 
-/** Vitals, engagement and errors of a shop's visitors in the `days` before `end` (Unix ms). The same seed creates the same requests. */
+/**
+ * Returns web vitals, engagement data and errors of a shop's visitors in the `days` before `end` (Unix ms). The same
+ * seed creates the same requests.
+ */
 export function qualityRequests(end: number, days: number, seed = 11): QualityRequest[] {
   const random = mulberry32(seed)
-  // No list is empty.
+  // The type assertion is safe because no list is empty.
   const oneOf = <Value>(values: readonly Value[]) => values[Math.floor(random() * values.length)] as Value
   const requests: QualityRequest[] = []
   for (let day = days - 1; day >= 0; day--) {
@@ -127,7 +130,7 @@ export function qualityRequests(end: number, days: number, seed = 11): QualityRe
   return requests
 }
 
-/** Sends them to a website of a server that reads the country from the header cf-ipcountry. */
+/** Sends these requests to a website. The server must read the country from the cf-ipcountry header. */
 export async function sendQuality(url: string, site: string, days: number): Promise<void> {
   for (const { path, headers, items } of qualityRequests(Date.now(), days)) {
     const response = await fetch(`${url}${path}?client_id=${site}`, {

@@ -1,11 +1,14 @@
-/** One of the errors of test/browser/page-quality.ts, as in the URL. */
+/** One of the errors in test/browser/page-quality.ts, as it appears in the URL. */
 export const cartError = JSON.stringify([
   "TypeError: cart.items is undefined",
   "https://localhost/assets/cart.js",
   "214",
 ])
 
-/** Every page of the dashboard: its path, with SITE and BOARD for the ids of the website and of a board, and a text that is visible once it has loaded. */
+/**
+ * Every dashboard page: its path, with SITE and BOARD for the IDs of the website and of a board, and text that is
+ * visible once the page has loaded.
+ */
 export const pages: { name: string; path: string; ready: string }[] = [
   { name: "web", path: "/w/SITE/web", ready: "google.com" },
   { name: "overview", path: "/w/SITE/overview", ready: "page_viewed" },
@@ -15,7 +18,7 @@ export const pages: { name: string; path: string; ready: string }[] = [
   { name: "wallboard", path: "/w/SITE/boards?id=BOARD&mode=wallboard", ready: "Return visits" },
   { name: "events", path: "/w/SITE/events?f=exists:property.plan:true", ready: "order_paid" },
   { name: "event", path: "/w/SITE/event?name=order_paid&split=property.plan", ready: "coupon" },
-  // At some hours the newest events are all of other kinds.
+  // At some hours of the day, none of the newest events are custom events.
   { name: "live", path: "/w/SITE/live?kind=custom", ready: "page_viewed" },
   {
     name: "funnels",

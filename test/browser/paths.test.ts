@@ -68,7 +68,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("events beyond the rows per step are summed up in one row", async () => {
+  test("events beyond the number of rows per step are combined in one row", async () => {
     await send(
       dashboard,
       Array.from({ length: 12 }, (_, index) => [`rare_${index}`, "middle"]),
@@ -93,7 +93,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("starts with a suggested event", async () => {
+  test("a suggested event starts a report", async () => {
     const { page } = await dashboard.open("/w/SITE/paths")
     await page.getByRole("button", { name: "page_viewed" }).click()
     await waitForPage(page, "1 step before")

@@ -11,27 +11,29 @@ const at = Date.UTC(2026, 10, 26, 15)
 
 const viewport = { width: 1440, height: 900 }
 
-/** What a newcomer does: clicks a link or button with a name, or types a text into the focused field. */
+/** What a newcomer does: clicks a link or button with a name, or types text into the focused field. */
 type Action = { link: string } | { button: string } | { type: string }
 
-/** The demo opens with its other website. */
+/** The demo opens with its other website, the shop. */
 const openApp: Action[] = [{ button: "Website: Hearth & Pine" }, { link: "Tidewell" }]
 const lastWeek: Action[] = [{ button: "Range: Last 30 days" }, { button: "Last 7 days" }]
 const compare = "Compare before and after Release 2.8"
 
-/** The panel names the rollout within the same days, so that nobody attributes its effect to the release. */
+/** The panel also names a rollout in the same days, so that nobody attributes the rollout's effect to the release. */
 const release =
   /Since 12 Nov: \W?Release 2\.8.*Also since then:20 Nov: \W?Uploads in chunks.*Worse.*Errors.*INP 1\d\d ms → \d+ ms/
 
-/** Directly below the totals of the funnel. */
+/** This text is directly below the totals of the funnel. */
 const bestPlan =
   /Completed.*vs\. [^.]*Best conversion by plan: Team, [\d.]+%\. In the previous period, it was Starter: [\d.]+%\..*Funnel steps/
 
-/** The most actions until the answer is on the screen. */
+/** Maximum number of actions until the answer is on the screen. */
 const mostActions = 5
 
-/** Questions, and for each several ways that a newcomer can try first. `answer`: what is on the screen then; `focus`: the title
- * of the panel that is then in view. */
+/**
+ * Questions, each with several paths that a newcomer might try first. `answer`: text that is on the screen after the
+ * actions. `focus`: the title of the panel that is then in view.
+ */
 const questions: {
   question: string
   paths: { name: string; actions: Action[]; answer: RegExp; focus?: string }[]
@@ -145,7 +147,7 @@ describe.skipIf(noBrowser || !compiler)(`a newcomer asks the demo${skipped}`, ()
     if ("type" in action) {
       await page.locator("input:focus").waitFor()
       await page.keyboard.type(action.type)
-      // In the search, the first match opens with Enter, which ends the typing.
+      // In the search dialog, Enter opens the first match. Other fields search while the text is typed.
       const option = page.getByRole("option").first()
       if ((await page.getByRole("dialog").count()) === 0) return
       await option.filter({ hasText: /Saved view|Profile/ }).waitFor()

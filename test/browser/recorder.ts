@@ -1,24 +1,24 @@
-/** An item that the page script sent, at the path that it came to. Pixels are under `/px.jpg`. */
+/** An item that the page script sent, and the path to which it was sent. The path of pixels is `/px.jpg`. */
 export interface Item {
   path: string
   /** The fields as sent. */
   fields: Record<string, unknown>
 }
 
-/** A server in front of the real one, which remembers what that accepts. */
+/** A server in front of the real one that records the items that the real one accepts. */
 export interface Recorder extends AsyncDisposable {
   port: number
-  /** Items that were accepted, each event ID once, in the order of their arrival. */
+  /** Accepted items in order of arrival, with each event ID only once. */
   items: Item[]
-  /** Every event ID that was accepted, also before `reset`. */
+  /** All accepted event IDs, including those from before the last `reset`. */
   accepted: Set<unknown>
-  /** Requests to the endpoints, whatever the response. */
+  /** Number of requests to the endpoints, regardless of the response. */
   requests: number
-  /** Responses other than 2xx that were not asked for. */
+  /** Responses other than 2xx that were not caused by `failures`. */
   unexpected: string[]
-  /** Status of the next requests to the endpoints. */
+  /** Statuses with which the next requests to the endpoints fail. */
   failures: number[]
-  /** Forgets what was received. */
+  /** Clears everything except `accepted`. */
   reset: () => void
 }
 
@@ -92,7 +92,7 @@ async function forward(upstream: string, request: Request, body: string): Promis
     headers,
     ...(hasBody ? { body } : {}),
   })
-  // The body is already unpacked.
+  // `fetch` has already decompressed the body.
   const copied = new Headers(response.headers)
   copied.delete("content-encoding")
   copied.delete("content-length")

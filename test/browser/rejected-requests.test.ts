@@ -33,7 +33,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
   }
   const event = { name: "<img src=x onerror=alert(1)>", properties: { plan: "pro", from: "ads" } }
 
-  test("shows that no request was rejected, then a new one without reloading", async () => {
+  test("shows that there are no rejected requests, then a new one without a reload", async () => {
     const { page, faults } = await dashboard.open("/settings/account")
     await page.clock.install()
     await page.goto(`/w/${dashboard.site}/refusals`)
@@ -105,7 +105,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a click allows a rejected host, beside those that are allowed", async () => {
+  test("a click adds a rejected host to the allowed hosts", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/refusals")
     await page.getByRole("button", { name: "Allow this host: evil.example" }).click()
     await page.getByText("evil.example can send events now").waitFor()
@@ -121,7 +121,7 @@ describe.skipIf(noBrowser)(`rejected requests${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a pause stops updates until it is resumed", async () => {
+  test("pausing stops updates until they are resumed", async () => {
     const { page } = await dashboard.open("/w/SITE/refusals")
     await waitForPage(page, "Invalid fields")
     const rows = page.getByRole("table", { name: "Rejected requests" }).locator("tbody tr")

@@ -101,7 +101,7 @@ describe.skipIf(noBrowser)(`retention${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is saved with its settings but not its range", async () => {
+  test("a report is saved with its settings but not its range", async () => {
     const { page } = await dashboard.open("/w/SITE/retention?step=order_paid&step=&by=weekly")
     await waitForPage(page, "Average")
     await page.getByRole("button", { name: "Save", exact: true }).click()

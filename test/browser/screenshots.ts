@@ -7,14 +7,15 @@ import { startDemo } from "../support/demo.ts"
 import { launch, listen, waitForPage } from "./browser.ts"
 import { demoPages } from "./demo-pages.ts"
 
-// Screenshots of every page with the data of `databuddy demo`, at a fixed time: `npm run screenshots -- [--seed 1] [--at 2026-11-26T15:00Z]
-// <folder> [<page>…]`. Needs a C compiler, for the library that sets the clock of the server and of the browser.
+// Takes screenshots of every page with the data of `databuddy demo`, at a fixed time:
+// `npm run screenshots -- [--seed 1] [--at 2026-11-26T15:00Z] [<folder> [<page>…]]`.
+// Needs a C compiler for the library that sets the clock of the server and of the browser.
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: "string", default: "1" },
-    // The release of the demo is that of the 12th.
+    // At this time, the demo's release is on the 12th.
     at: { type: "string", default: "2026-11-26T15:00Z" },
   },
 })
@@ -24,7 +25,7 @@ const looks = [
   { look: "dark", options: { colorScheme: "dark" } },
   { look: "phone", options: { colorScheme: "light", viewport: { width: 390, height: 844 } } },
 ] as const
-/** ms until a page has loaded, on a machine that does other work too. */
+/** Maximum ms until a page has loaded, on a busy machine. */
 const loading = 120_000
 /** ms until a chart is drawn after its numbers have loaded. */
 const drawing = 400
@@ -35,7 +36,7 @@ using temporary = temporaryFolder()
 const clock = buildClock(temporary.path)
 setClock(clock.CLOCK_FILE, Date.parse(values.at))
 await using demo = await startDemo(["--seed", values.seed, "--no-live"], clock)
-// Playwright passes them on to the browser.
+// Playwright passes these variables on to the browser.
 Object.assign(process.env, clock)
 const browser = await launch()
 for (const { name, site, path, ready } of demoPages.filter(

@@ -4,7 +4,7 @@ import { eventuallyPasses } from "../harness.ts"
 import { noBrowser, skipped } from "./browser.ts"
 import { openShop, type Shop } from "./shop-page.ts"
 
-// Databuddy's published SDK adds the script to a page. Its entries are used as they are; only the script's URL is ours.
+// Databuddy's published SDK adds the script to a page. The SDK is used unchanged, except for the script's URL.
 
 describe.skipIf(noBrowser)(`the published SDK${skipped}`, () => {
   let shop: Shop
@@ -14,7 +14,7 @@ describe.skipIf(noBrowser)(`the published SDK${skipped}`, () => {
   afterAll(() => shop[Symbol.asyncDispose]())
 
   test.each(["core", "react", "vue"])(
-    "its %s entry loads the script once, with its options and early calls",
+    "its %s entry point loads the script once and passes on the options and early calls",
     async (entry) => {
       shop.recorder.reset()
       const { outputs } = await Bun.build({

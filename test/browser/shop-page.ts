@@ -14,7 +14,7 @@ import { type Item, openRecorder, type Recorder } from "./recorder.ts"
 /** What a page of the shop contains. */
 export interface PageSpec {
   path?: string
-  /** Attributes of the script tag, beside those that make tests fast. */
+  /** Attributes of the script tag, in addition to those that make tests fast. */
   attributes?: string
   /** HTML before the script tag. */
   head?: string
@@ -25,7 +25,7 @@ export interface PageSpec {
   /** Response headers. */
   headers?: Record<string, string>
   host?: string
-  /** Default: a new one. */
+  /** Default: a new context. */
   context?: BrowserContext
   contextOptions?: BrowserContextOptions
   /** Runs in the page before its scripts. */
@@ -58,17 +58,20 @@ export interface Shop extends AsyncDisposable {
   received: (labels: string[]) => Promise<Item[]>
 }
 
-/** Attributes that make a page send without delay. Playwright is a robot. */
+/** Attributes that make a page send with little delay, and even though Playwright automates the browser. */
 const fast =
   'data-client-id="shop" data-ignore-bot-detection data-batch-timeout="100" data-initial-retry-delay="50"'
 
-/** Names an item: its path, and its name or type. */
+/** Returns a label for an item: its path, and its name or type. */
 export function labelOf({ path, fields }: Item): string {
   const name = fields.name ?? fields.metricName ?? fields.message ?? fields.profileId ?? fields.exitType
   return `${path} ${fields.type === "outgoing_link" ? fields.type : name}`
 }
 
-/** `path`: another browser. The recorder is in front of a server, which must accept and store everything. */
+/**
+ * Opens a shop whose recorder forwards to a real server, which must accept and store everything. `path`: another
+ * browser.
+ */
 export async function openShop({ path }: { path?: string } = {}): Promise<Shop> {
   const folder = temporaryFolder()
   const server = await startPageServer(folder.file("shop.db"))
@@ -78,7 +81,7 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
     port: 0,
     hostname: "127.0.0.1",
     fetch: (request) => {
-      // A favicon is not a page.
+      // A request for a favicon, for example, is not for a page.
       if (!(request.headers.get("accept") ?? "").includes("text/html"))
         return new Response(null, { status: 204 })
       const { head = "", body = "", headers = {}, attributes, tag = shop.tag(attributes) } = current
@@ -88,7 +91,7 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
   })
   const browser = await launch({
     args: ["--host-resolver-rules=MAP *.test 127.0.0.1"],
-    // Playwright turns the back/forward cache off.
+    // Playwright disables the back/forward cache by default.
     without: ["--disable-back-forward-cache"],
     path,
   })
@@ -99,7 +102,7 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
     browser,
     stats,
     port,
-    // Of two attributes with one name, the first counts.
+    // If an attribute occurs twice, the first one counts.
     tag: (attributes = "") => `<script src="${stats}/databuddy.js" ${attributes} ${fast} async></script>`,
     stored: () => storedIds(server.db),
     open: async (spec = {}) => {

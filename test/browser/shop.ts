@@ -31,13 +31,14 @@ const products = [
 const queries = ["lamp", "pen refill", "blue notebook", "gift", "socks xl", "mug", "backpack 20l", "desk"]
 
 /**
- * Events of a small shop in the `days` before `end` (Unix ms), in order of time: properties of every kind, more events on weekdays,
- * growth over time, and a funnel from the first visit to a purchase. The same seed creates the same events.
+ * Returns the events of a small shop in the `days` before `end` (Unix ms), in chronological order: properties of every
+ * kind, more events on weekdays, growth over time, and a funnel from the first visit to a purchase. The same seed
+ * creates the same events.
  */
 export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
-  // No list is empty.
+  // The type assertion is safe because no list is empty.
   const oneOf = <Value>(values: readonly Value[]) => values[below(values.length)] as Value
   const events: ShopEvent[] = []
   let session = 0
@@ -47,7 +48,7 @@ export function shopEvents(end: number, days: number, seed = 7): ShopEvent[] {
     const visits = Math.round((isWeekend ? 45 : 80) * (1 + 0.6 * (1 - day / days)) * (0.85 + 0.3 * random()))
     for (let visit = 0; visit < visits; visit++) {
       const visitor = Math.floor(visitors * random() ** 1.6)
-      // The remainder is an index of the list.
+      // The remainder is always an index of the list.
       const plan = plans[visitor % plans.length] as string
       let at = midnight + Math.floor((7 + 15 * (random() * 0.6 + random() * 0.4)) * 3_600_000)
       const sessionId = `s-${++session}`
@@ -156,7 +157,7 @@ const articles = [
   "/contact",
   "/jobs",
 ]
-/** Empty: typed into the address bar. */
+/** The empty ones stand for visitors who typed the address. */
 const referrers = [
   "",
   "",
@@ -174,30 +175,30 @@ const campaigns = [
   "",
 ]
 
-/** A request to POST /batch, of one browser. */
+/** A POST /batch request from one browser. */
 export interface PageBatch {
   headers: Record<string, string>
   items: object[]
 }
 
-/** Most items of a request. */
+/** Maximum number of items in a request. */
 const batchSize = 100
 
 /**
- * What the page script sends for the shop's website in the `days` before `end` (Unix ms): page views and exits, and clicks on links to
- * another website. Visitors and sessions are not those of `shopEvents`.
+ * Returns what the page script sends for the shop's website in the `days` before `end` (Unix ms): page views, page
+ * exits, and clicks on links to another website. The visitors and sessions differ from those of `shopEvents`.
  */
 export function shopPages(end: number, days: number, seed = 11): PageBatch[] {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
-  // No list is empty.
+  // The type assertion is safe because no list is empty.
   const oneOf = <Value>(values: readonly Value[]) => values[below(values.length)] as Value
   const itemsOf = readers.map((): object[] => [])
   let session = 0
   for (let visit = 0; visit < days * 30; visit++) {
     const visitor = 10_000 + Math.floor(700 * random() ** 1.4)
     const index = visitor % readers.length
-    // The remainder is an index of the list.
+    // The remainder is always an index of the list.
     const { language, screen_resolution } = readers[index] as Reader
     const sessionId = `p-${++session}`
     const about = { anonymousId: `visitor-${visitor}`, sessionId, language, screen_resolution }

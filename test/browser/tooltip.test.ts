@@ -4,7 +4,7 @@ import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
 import { cellsOf, dayAgo, numberOf, positionOf } from "./helpers.ts"
 
-describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
+describe.skipIf(noBrowser)(`chart tooltips${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard()
@@ -59,7 +59,7 @@ describe.skipIf(noBrowser)(`tooltips of charts${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("names the day of the previous period if it is another day of the week", async () => {
+  test("a tooltip names the day of the previous period if it is a different day of the week", async () => {
     const [from, to] = [dayAgo(8), dayAgo(6)]
     const { page, chart, tip } = await openChart(`/w/SITE/overview?from=${from}&to=${to}`, "Events over time")
     await chart.locator(".u-over").hover({ position: await positionOf(chart, 1) })

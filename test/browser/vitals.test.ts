@@ -49,7 +49,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("shows the previous value of each vital, and a larger one now as worse", async () => {
+  test("shows the previous value of each vital, and an increase as worse", async () => {
     const { page } = await dashboard.open("/w/SITE/vitals?period=last_7d")
     await waitForPage(page, "/checkout")
     const rows = await rowsOf<{ metric_name: string; p75: number; previous: { p75: number } }>(
@@ -107,7 +107,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("shows the change of each value, where a larger one now is worse, and sorts by it", async () => {
+  test("shows the change of each value, with an increase as worse, and sorts by it", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/vitals?period=last_7d")
     await waitForPage(page, "/checkout")
     type Row = { path: string; "p75:property.value": number; previous: Pick<Row, "p75:property.value"> }
@@ -153,7 +153,7 @@ describe.skipIf(noBrowser)(`the vitals page${skipped}`, () => {
     await page.context().close()
   })
 
-  test("shows every date of a vital, filters by a clicked value, and says how to report vitals", async () => {
+  test("shows every date of a vital, filters by a clicked value, and explains how to report vitals", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/vitals?metric=INP")
     await waitForPage(page, "/checkout")
     const dates = await rowsOf<{ p75: number | null }>(dashboard, {
