@@ -5,29 +5,30 @@ import { parseArgs } from "node:util"
 import { noBrowser } from "./browser/browser.ts"
 import { buildClock, compiler, setClock } from "./support/clock.ts"
 
-// Runs the tests under other dates and hours of the day: `npm run test:dates -- [--date 2027-03-01,…] [--time 00:03,…] [<file>…]`.
-// The clock of every process that the tests start is set, of the browser too; it runs on from there. It changes nothing
-// on the machine, and installs nothing.
+// Runs the tests at other dates and times of day:
+// `npm run test:dates -- [--date 2027-03-01,…] [--time 00:03,…] [<file>…]`.
+// Sets the clock of every process that the tests start, including the browser. The clock then runs on. Nothing on the
+// machine is changed, and nothing is installed.
 
 const usage =
   "npm run test:dates -- [--date 2027-03-01,2027-12-31] [--time 00:03,12:00] [test/browser/overview.test.ts …]"
 
-/** As many as `npm test` starts: tests wait for browsers, processes and timers about half of the time. */
+/** As many as `npm test` starts: tests spend about half of their time waiting for browsers, processes and timers. */
 const workers = 2 * availableParallelism()
 
-/** ms of the longest run of all tests, on a slow machine. */
+/** Maximum ms of a run of all tests, on a slow machine. */
 const longestRun = 1_800_000
 
-/** The next year's: always ahead, so that no file of the machine is newer than the time. */
+/** Next year, so that no file on the machine is newer than the clock. */
 const year = new Date().getUTCFullYear() + 1
 const dates = [
   `${year}-03-01`, // after the shortest month
   `${year}-12-31`,
   clockChange(year),
 ]
-/** UTC. Midnight passes during a run that begins at 23:50. */
+/** In UTC. A run that starts at 23:50 continues past midnight. */
 const times = ["00:03", "12:00", "23:50"]
-/** The machine's: its clocks change on the third date. */
+/** Time zone of the tests. Its clocks change on the third date. */
 const zone = "Europe/Berlin"
 
 process.exit(await main(process.argv.slice(2)))
@@ -42,15 +43,15 @@ async function main(args: string[]): Promise<number> {
     (values.time?.split(",") ?? times).map((time) => ({ date, time, at: Date.parse(`${date}T${time}:00Z`) })),
   )
   const wrong = combinations.find(({ at }) => Number.isNaN(at))
-  if (wrong) return complain(`${wrong.date} ${wrong.time} is no date and time of day.\nUsage: ${usage}`)
+  if (wrong) return complain(`${wrong.date} ${wrong.time} is not a date and time of day.\nUsage: ${usage}`)
   if (!compiler) {
     return complain(
-      "A C compiler on Linux is needed, for the library that sets the clock: apt-get install gcc libc6-dev",
+      "A C compiler on Linux is needed for the library that sets the clock: apt-get install gcc libc6-dev",
     )
   }
   if (noBrowser) {
     complain(
-      "Without Chromium no test of pages runs: apt-get install chromium-headless-shell fonts-liberation",
+      "Browser tests are skipped without Chromium: apt-get install chromium-headless-shell fonts-liberation",
     )
   }
   const folder = mkdtempSync(join(tmpdir(), "databuddy-dates-"))

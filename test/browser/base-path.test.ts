@@ -13,10 +13,10 @@ import {
 } from "../harness.ts"
 import { inviteOf, launch, listen, noBrowser, owner, skipped, still } from "./browser.ts"
 
-// A browser uses a server with --base-path through a proxy of a host that has another application beside it.
+// A browser uses a server with --base-path behind a proxy, on a host that also serves another application.
 
 const basePath = "/stats"
-/** A regular browser's: headless Chromium's own counts as a crawler. */
+/** A regular browser's user agent. Headless Chromium's own counts as that of a crawler. */
 const userAgent =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 const kinds = [
@@ -24,10 +24,10 @@ const kinds = [
   { kind: "does not remove the path", removesPath: false },
 ]
 
-/** A host whose own pages have the script, with a server of statistics below /stats. */
+/** A host whose own pages load the script, with a databuddy server below /stats. */
 interface Host extends AsyncDisposable {
   port: number
-  /** Paths outside of /stats that were requested, with their cookies. */
+  /** Requested paths outside /stats, with the cookies that were sent. */
   others: { path: string; cookies: string }[]
 }
 
@@ -61,7 +61,7 @@ function openHost({ port: upstream }: Server, removesPath: boolean): Host {
   return { port: host.port ?? 0, others, [Symbol.asyncDispose]: () => host.stop(true) }
 }
 
-/** Playwright is a robot. */
+/** Bot detection is off, because Playwright automates the browser. */
 const shopPage = `<!doctype html><html><head><meta charset="utf-8"><title>Shop</title>
 <link rel="icon" href="data:,">
 <script src="/stats/databuddy.js" data-client-id="shop" data-ignore-bot-detection data-batch-timeout="100" async></script>
@@ -103,7 +103,7 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     await page.keyboard.press("Enter")
   }
 
-  test("the printed link creates the owner, and the setup page has snippets with the path", async () => {
+  test("the printed link creates the owner, and the setup page has snippets that contain the path", async () => {
     expect(server.url).toBe(`http://127.0.0.1:${server.port}/stats`)
     await page.goto(basePath + inviteOf(server))
     await heading("Create account")
@@ -118,7 +118,7 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     )
   })
 
-  test("a page with the script is stored, and appears on the open setup page", async () => {
+  test("a view of a page with the script is stored and appears on the open setup page", async () => {
     const context = await browser.newContext({ userAgent })
     const shop = await context.newPage()
     await shop.goto(`${origin}/`)
@@ -178,7 +178,7 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     await context.close()
   })
 
-  test("the cookie of the login is for the path only, and a logout deletes it", async () => {
+  test("the login cookie is limited to the path, and logging out deletes it", async () => {
     const cookies = await page.context().cookies()
     expect(cookies.map(({ name, path }) => ({ name, path }))).toEqual([
       { name: "databuddy_session", path: "/stats" },
@@ -198,7 +198,7 @@ describe.skipIf(noBrowser).each(kinds)(`through a proxy that $kind${skipped}`, (
     expect(page.url()).toBe(`${origin}/stats/w/shop/goals?period=today`)
   })
 
-  test("nothing was requested outside of the path, and nothing failed", () => {
+  test("no request was sent outside the path, and no errors occurred", () => {
     expect(host.others.filter(({ path }) => path !== "/")).toEqual([])
     expect(faults).toEqual([])
   })

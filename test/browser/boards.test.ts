@@ -43,7 +43,7 @@ const pinnable: { path: string; ready: string; tabs?: string[] }[] = [
   { path: "/w/SITE/engagement", ready: "Top field" },
 ]
 
-/** Pins each choice of a pin. */
+/** Pins each metric that a pin button offers. */
 async function pinAll(page: Page, button: Locator): Promise<void> {
   const dialog = page.getByRole("dialog", { name: "Pin to board" })
   for (let choice = 0; ; choice++) {
@@ -82,12 +82,12 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     expect(response.status).toBe(200)
   }
 
-  /** Waits until the menu has the board. */
+  /** Selects a board in the dialog, once the menu lists it. */
   const choose = async (dialog: Locator, label: string) => {
     await dialog.getByRole("combobox", { name: "Board" }).selectOption({ label })
   }
 
-  /** Pins what a button of the page pins. */
+  /** Clicks a pin button of the page, fills in the dialog and confirms it. */
   const pin = async (page: Page, button: string, fill: (dialog: Locator) => Promise<void>) => {
     await page.getByRole("button", { name: button }).click()
     const dialog = page.getByRole("dialog", { name: "Pin to board" })
@@ -96,7 +96,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.getByText("pinned to").waitFor()
   }
 
-  test("a number, a chart and a funnel are pinned, and shown as on their pages", async () => {
+  test("a number, a chart and a funnel can be pinned, and look the same as on their pages", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/overview?f=exists:property.plan:true")
     await waitForPage(page, "order_paid")
     await pin(page, "Pin a key metric", async (dialog) => {
@@ -161,7 +161,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("everything that pages can pin is accepted, and has data on a board", async () => {
+  test("everything that can be pinned is accepted and has data on a board", async () => {
     await sendQuality(dashboard.server.url, dashboard.site, 20)
     const { page, faults } = await dashboard.open("/w/SITE/boards")
     const pinned: Record<string, unknown>[] = []
@@ -202,7 +202,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await dashboard.close(page)
   }, 120_000)
 
-  test("tiles are arranged with the keyboard and the pointer, and stay so", async () => {
+  test("tiles can be arranged with the keyboard and the pointer, and the layout is saved", async () => {
     const id = await createBoard(dashboard)
     const { page, faults } = await dashboard.open(`/w/SITE/boards?id=${id}`)
     await waitForPage(page, "Return visits")
@@ -255,7 +255,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a layout that someone else has changed meanwhile is not overwritten", async () => {
+  test("a layout that someone else has changed in the meantime is not overwritten", async () => {
     const id = await createBoard(dashboard, shopTiles.slice(0, 2))
     const { page } = await dashboard.open(`/w/SITE/boards?id=${id}`)
     await waitForPage(page, "Visitors")
@@ -268,7 +268,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("boards and tiles are renamed and removed", async () => {
+  test("boards and tiles can be renamed and removed", async () => {
     const id = await createBoard(dashboard, shopTiles.slice(0, 2))
     const { page, faults } = await dashboard.open(`/w/SITE/boards?id=${id}`)
     await waitForPage(page, "Visitors")
@@ -347,7 +347,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await page.context().close()
   })
 
-  test("on a phone, the tiles are below each other", async () => {
+  test("on a phone, the tiles are stacked", async () => {
     const id = await createBoard(dashboard)
     const { page } = await dashboard.open(`/w/SITE/boards?id=${id}`, {
       viewport: { width: 390, height: 844 },
@@ -364,7 +364,7 @@ describe.skipIf(noBrowser)(`boards${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("all websites are side by side in a chart and a table, and on a board of their own", async () => {
+  test("all websites are compared in a chart and a table, and can have their own board", async () => {
     const body = JSON.stringify({ domain: "blog.example", name: "Blog" })
     const { website } = await dashboard.api<{ website: { id: string } }>("websites", { method: "POST", body })
     await send([1, 2].map((n) => ({ name: "read", websiteId: website.id, anonymousId: `b${n}` })))

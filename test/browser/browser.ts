@@ -5,16 +5,16 @@ import { shopEvents, shopPages } from "./shop.ts"
 
 const candidates = [
   process.env.CHROMIUM,
-  // Headless only: half the work for the same pages.
+  // The headless shell does half the work for the same pages.
   "/usr/bin/chromium-headless-shell",
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
 ]
-/** The installed browser; undefined if there is none, and browser tests are skipped. */
+/** The installed browser; undefined if there is none. Browser tests are then skipped. */
 const executable = candidates.find((path) => path !== undefined && existsSync(path))
 
-/** A whole Chromium, which has a back/forward cache; undefined if there is none. */
+/** A full Chromium, which, unlike the headless shell, has a back/forward cache; undefined if there is none. */
 export const wholeBrowser = candidates.find(
   (path) => path !== undefined && !path.includes("headless") && existsSync(path),
 )
@@ -49,9 +49,9 @@ export interface Dashboard extends AsyncDisposable {
   /** The website's id. */
   site: string
   browser: Browser
-  /** Opens a tab in a browser context of its own, logged in as the owner by default. `faults`: its errors. */
+  /** Opens a tab, logged in as the owner by default. `faults`: errors of the page. */
   open: (path: string, options?: BrowserContextOptions & { isLoggedIn?: boolean }) => Promise<Tab>
-  /** Ends a test's use of a page from `open`. One with the default options is reused: it loads in half of the time. */
+  /** Releases a page from `open`. A page with the default options is reused, because it then loads in half the time. */
   close: (page: Page) => Promise<void>
   /** Calls the API with the owner's key. */
   api: <Data>(path: string, init?: RequestInit) => Promise<Data>
@@ -63,13 +63,13 @@ export interface Tab {
 }
 
 export interface LaunchOptions {
-  /** Further switches. */
+  /** Additional switches. */
   args?: string[]
-  /** Defaults of Playwright to leave out. */
+  /** Playwright's default switches to leave out. */
   without?: string[]
   /** Default: `executable`. */
   path?: string | undefined
-  /** Variables to add to its environment. */
+  /** Environment variables to add. */
   env?: Record<string, string>
 }
 
@@ -87,13 +87,13 @@ export async function launch({
   })
 }
 
-/** Reads the country of a page view from the header that a CDN sends. */
+/** The server reads the country of a page view from the header that a CDN sends. */
 const countryArgs = ["--trust-proxy", "127.0.0.1", "--country-header", "cf-ipcountry"]
 
-/** Compiling its functions for speed takes more CPU time than a server saves that answers a few hundred requests. */
+/** Turns off an optimizing compiler, which takes more CPU time than it saves for a few hundred requests. */
 const engine = { BUN_JSC_useDFGJIT: "0" }
 
-/** Without a graphics card, painting the animation of what is loading takes more CPU time than loading it. */
+/** Turns off animations: without a graphics card, painting them takes more CPU time than loading the page. */
 export const still = { reducedMotion: "reduce" } as const
 
 const viewport = { width: 1360, height: 900 }
@@ -105,7 +105,7 @@ interface DashboardOptions {
   pageViews?: boolean
 }
 
-/** Starts both. */
+/** Starts the browser and the server. */
 export async function openDashboard({
   days = 60,
   pageViews = false,
@@ -167,7 +167,10 @@ export async function openDashboard({
   }
 }
 
-/** Undoes what a test changed in a page. A fake clock and scripts added to each load stay: close such a page's context instead. */
+/**
+ * Undoes what a test changed in a page, except a fake clock and scripts added to each load: close the context of such a
+ * page instead.
+ */
 async function reset(page: Page): Promise<void> {
   page.removeAllListeners()
   await page.unrouteAll({ behavior: "wait" })
@@ -175,7 +178,7 @@ async function reset(page: Page): Promise<void> {
     localStorage.clear()
     sessionStorage.clear()
   })
-  // Not over an element of the next page.
+  // The pointer must not be over an element of the next page.
   await page.mouse.move(0, 0)
   await page.emulateMedia({ ...still, colorScheme: "light", media: null })
   await page.setViewportSize(viewport)
@@ -226,7 +229,7 @@ async function sendPages(server: Server, site: string, days: number): Promise<vo
   }
 }
 
-/** Uses the one-time link that the server printed, as the page does, and returns the cookie. */
+/** Accepts the one-time link that the server printed, as the page does. Returns the login cookie. */
 async function accept(server: Server, body: object) {
   const link = inviteOf(server)
   const response = await fetch(`${server.url}/v1${link.replace("/invite/", "/invites/")}`, {

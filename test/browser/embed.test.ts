@@ -15,7 +15,7 @@ import {
 } from "./browser.ts"
 import { count, rowsOf } from "./helpers.ts"
 
-/** Another website, whose page frames a URL. */
+/** Another website, with a page that embeds a URL in a frame. */
 interface Site extends AsyncDisposable {
   port: number
 }
@@ -60,7 +60,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await dashboard?.[Symbol.asyncDispose]()
   })
 
-  /** Opens a page at `host` that frames a path of the dashboard, which has another host name. */
+  /** Opens a page at `host` that embeds a path of the dashboard, which has a different host name. */
   async function frame(host: string, path: string): Promise<{ page: Page; inner: Frame; faults: string[] }> {
     const page = await browser.newPage()
     const faults = listen(page)
@@ -98,7 +98,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await page.close()
   })
 
-  test("shows its whole page, and names the charts if it has none of the name", async () => {
+  test("shows its whole page, and a message if the page has no chart with the given name", async () => {
     const { page, inner, faults } = await frame("localhost", embedded())
     await inner.getByText("google.com").locator("visible=true").first().waitFor()
     await inner.locator(".skeleton, [aria-busy=true]").first().waitFor({ state: "detached" })
@@ -115,7 +115,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await page.close()
   })
 
-  test("names the hour and the filters of one chart, which has no bar for them", async () => {
+  test("names the hour and the filters of a single chart, which has no filter bar", async () => {
     const params = new URLSearchParams([
       ["hour", "2026-11-24T13:00:00+00:00"],
       ["tz", "UTC"],
@@ -130,7 +130,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await page.close()
   })
 
-  test("shares a board, which is embedded as a whole, as a wallboard or tile by tile", async () => {
+  test("shares a board, which can be embedded as a whole, as a wallboard or as a single tile", async () => {
     const id = await createBoard(dashboard)
     const { page: owner, faults } = await dashboard.open(`/w/SITE/boards?id=${id}&period=last_7d`)
     await waitForPage(owner, "Return visits")
@@ -208,7 +208,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await owner.getByText("Board: Growth").waitFor()
     expect(await violations(owner)).toEqual([])
     await dashboard.api(`boards/${id}`, { method: "DELETE" })
-    // A visitor who has the page open sees it too.
+    // It also ends for a visitor who has the page open.
     await page.getByRole("button", { name: /^Range:/ }).click()
     await page.getByRole("button", { name: "Today" }).click()
     await page.getByRole("heading", { name: "This link is no longer valid" }).waitFor()
@@ -219,12 +219,12 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
   })
 
   const refused = [
-    { what: "a host that the link does not list", host: "wiki.test", path: () => embedded() },
-    { what: "a page with navigation", host: "localhost", path: () => link },
-    { what: "the login", host: "localhost", path: () => "/login" },
-    { what: "an embedded link that ended", host: "localhost", path: () => `/embed/${"x".repeat(43)}` },
+    { what: "by a host that the link does not list", host: "wiki.test", path: () => embedded() },
+    { what: "for a page with navigation", host: "localhost", path: () => link },
+    { what: "for the login page", host: "localhost", path: () => "/login" },
+    { what: "for an unknown embedded link", host: "localhost", path: () => `/embed/${"x".repeat(43)}` },
   ]
-  test.each(refused)("is not framed by or as $what", async ({ host, path }) => {
+  test.each(refused)("cannot be framed $what", async ({ host, path }) => {
     const { page, inner, faults } = await frame(host, path())
     await eventuallyPasses(async () => {
       expect(inner.url()).toStartWith("chrome-error://")

@@ -99,7 +99,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     },
   ] as const
   test.each(charts)("the chart's table shows the API's $name and the previous period", async (one) => {
-    // Past days: otherwise the previous period grows while the test runs.
+    // Only past days: with today, the previous period would grow while the test runs.
     const [from, to] = [dayAgo(29), dayAgo(1)]
     const { page } = await dashboard.open(`/w/SITE/event?name=order_paid&from=${from}&to=${to}${one.query}`)
     const chart = page.getByRole("figure", { name: / over time$/ })
@@ -137,7 +137,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is broken down by a property and a field, with the same numbers as the API", async () => {
+  test("breaks events down by a property and a field, with the same numbers as the API", async () => {
     const { page } = await dashboard.open("/w/SITE/event?name=order_paid")
     await waitForPage(page, "True or false")
     await page.getByRole("combobox", { name: "Group by" }).selectOption("property.plan")
@@ -173,7 +173,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
 
   test("numbers are shown as a distribution, with min, median, mean, p95 and max", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
-    // The server answers with other numbers: these differ enough to identify each of them on the page.
+    // Replaces the server's numbers with numbers that differ enough to identify each of them on the page.
     await page.route("**/v1/query?*", async (route) => {
       const { parameters }: { parameters: { id?: string }[] } = route.request().postDataJSON()
       const at = parameters.findIndex(({ id }) => id === "numbers")
@@ -211,7 +211,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("numbers sent as text are named, and are read as numbers when asked to", async () => {
+  test("numbers sent as text are counted, and can be read as numbers", async () => {
     const prices = [29, "29.00", "31.50", 31.5, 12]
     const response = await fetch(`${dashboard.server.url}/track`, {
       method: "POST",
@@ -236,7 +236,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a share link shows it without individual events and people", async () => {
+  test("a share link shows the page without individual events and people", async () => {
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify({ name: "For the team", path: "event?name=order_paid", expiresAt: null }),
@@ -282,7 +282,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("an owner marks an event of which fewer are better, and its changes get colors", async () => {
+  test("an owner can mark an event as lower is better, and its changes are then colored", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/event?name=error_shown")
     const changes = page.locator(".stats .change")
     await changes.first().waitFor()
@@ -308,7 +308,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the values that explain a change are those of the query type movers", async () => {
+  test("the values that explain a change are those that the query type movers returns", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/event?name=order_paid")
     const table = page.getByRole("table", { name: "What explains the change" })
     await table.locator("tbody tr").first().waitFor()
@@ -346,7 +346,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       offers: "Clear filters",
     },
   ]
-  test.each(emptyCases)("$name it says so and offers a next step", async ({ query, says, offers }) => {
+  test.each(emptyCases)("$name, it says so and offers a next step", async ({ query, says, offers }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/event${query}`)
     await page.getByText(says).waitFor()
     await eventuallyPasses(async () => expect(await page.getByRole("link", { name: offers }).count()).toBe(1))

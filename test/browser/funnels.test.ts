@@ -76,7 +76,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is compared to the previous period of the same length", async () => {
+  test("a funnel is compared with the previous period of the same length", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}&from=${dayAgo(8)}&to=${dayAgo(2)}`)
     await waitForPage(page, "Conversion")
     const [before] = await rowsOf<StepRow>(dashboard, funnel, {
@@ -91,7 +91,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is broken down by a value of the first step, which becomes a filter when clicked", async () => {
+  test("a funnel can be broken down by a property of the first step, and a clicked value becomes a filter", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
     await waitForPage(page, "Conversion")
     await page.getByLabel("Break down by").selectOption({ label: "channel" })
@@ -123,7 +123,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("starts with the two most frequent events on one click", async () => {
+  test("one click creates a funnel of the two most frequent events", async () => {
     const { page } = await dashboard.open("/w/SITE/funnels")
     await page.getByRole("button", { name: "page_viewed → product_viewed" }).click()
     await waitForPage(page, "Funnel steps")
@@ -135,7 +135,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("steps are added, moved and removed with the keyboard, and focus is kept", async () => {
+  test("steps can be added, moved and removed with the keyboard, and focus is kept", async () => {
     const { page } = await dashboard.open(
       "/w/SITE/funnels?step=page_viewed&step=product_viewed&step=cart_filled",
     )
@@ -161,7 +161,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("an event is found by a part of its name, and stays selected on Escape", async () => {
+  test("an event is found by a part of its name, and Escape keeps the selected event", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
     await waitForPage(page, "Conversion")
     const field = page.getByLabel("Step 2", { exact: true })
@@ -187,7 +187,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a step has its own filters", async () => {
+  test("a step can have its own filters", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
     await waitForPage(page, "Conversion")
     await page
@@ -212,7 +212,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is saved, opened with another range, renamed, updated and deleted", async () => {
+  test("a funnel can be saved, opened with another range, renamed, updated and deleted", async () => {
     const { page, faults } = await dashboard.open(`/w/SITE/funnels?${query}&period=last_7d`)
     const list = page.getByRole("navigation", { name: "Saved funnels" })
     await waitForPage(page, "Conversion")
@@ -246,7 +246,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a share link shows it without a way to save", async () => {
+  test("a share link shows a funnel, but cannot save it", async () => {
     const { link } = await dashboard.api<{ link: string }>(`shares?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify({ name: "For all", path: `funnels?${query}`, expiresAt: null }),
@@ -264,7 +264,7 @@ describe.skipIf(noBrowser)(`funnels${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("can be downloaded as CSV", async () => {
+  test("a funnel can be downloaded as CSV", async () => {
     const { page } = await dashboard.open(`/w/SITE/funnels?${query}`)
     await waitForPage(page, "Conversion")
     const [download] = await Promise.all([

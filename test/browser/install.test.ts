@@ -4,7 +4,7 @@ import { eventuallyPasses, type Server, startServer, temporaryFolder } from "../
 import { violations } from "./axe.ts"
 import { inviteOf, launch, listen, noBrowser, owner, skipped, still } from "./browser.ts"
 
-/** A regular browser's: headless Chromium's own counts as a crawler. */
+/** A regular browser's user agent. Headless Chromium's own counts as that of a crawler. */
 const userAgent =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 
@@ -62,7 +62,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.getByLabel("Password", { exact: true }).fill(owner.password)
     await page.keyboard.press("Enter")
     await page.getByText("Waiting for the first event…").waitFor()
-    // The browser reports the password that was rejected.
+    // The browser logs the response that rejected the password.
     expect(faults.splice(0)).toEqual([expect.stringContaining("400 (Bad Request)")])
     site = (/^\/w\/([^/]+)\/overview$/.exec(new URL(page.url()).pathname) ?? [])[1] ?? ""
     await eventuallyPasses(async () =>
@@ -124,7 +124,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     },
   )
 
-  test("a rejected host appears by itself, and one click allows it", async () => {
+  test("a rejected host appears without a reload, and one click allows it", async () => {
     const origin = "https://shop.example.net"
     const curl = page.getByRole("region", { name: events }).locator("pre")
     await page.getByRole("button", { name: "curl" }).click()
@@ -135,20 +135,20 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.getByRole("button", { name: "Allow this host: shop.example.net" }).click()
     await page.getByText("shop.example.net can send events now").waitFor()
     await page.getByRole("button", { name: /^Allow this host/ }).waitFor({ state: "detached" })
-    // The website lists origins now, so that a request without one is rejected.
+    // The website now lists origins, so a request without an origin is rejected.
     await curl.getByText('-H "Origin: http://localhost"').waitFor()
     await eventuallyPasses(async () =>
       expect(await page.evaluate("document.activeElement.tagName")).toBe("H1"),
     )
   })
 
-  test("the first page view by the tag offers Web, and the instructions stay until then", async () => {
+  test("the first page view from the tag offers a link to Web, and the instructions stay until it is clicked", async () => {
     await page.getByRole("button", { name: "HTML" }).click()
     const tag = (await code("Add the script to localhost")) ?? ""
     const shop = Bun.serve({
       port: 0,
       fetch: () =>
-        // As the page says for localhost. A browser of a test is automated, which the script otherwise leaves out.
+        // The page recommends the debug script for localhost. By default, the script ignores automated browsers.
         new Response(
           `<!doctype html>${tag.replace("databuddy.js", "databuddy-debug.js").replace(" async", " data-ignore-bot-detection async")}`,
           { headers: { "content-type": "text/html" } },
@@ -165,7 +165,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await page.getByRole("textbox", { name: "Domain" }).count()).toBe(1),
     )
-    // Not green while events from other hosts are rejected.
+    // Green only while no events from other hosts are rejected.
     await eventuallyPasses(async () => expect(await page.locator(".install-arrival.arrived").count()).toBe(1))
     expect((await view(site, "https://other.example", "/late")).status).toBe(403)
     await page.getByText("Events from other hosts are being rejected; see below.").waitFor()
@@ -176,7 +176,7 @@ describe.skipIf(noBrowser)(`the first minute${skipped}`, () => {
     await page.getByRole("button", { name: "/prices" }).first().waitFor()
   })
 
-  test("the domain of the first start can be replaced, and the instructions stay available", async () => {
+  test("the domain from the first start can be replaced, and the instructions stay available", async () => {
     await page.goto("/settings/websites")
     await page.getByRole("link", { name: "Setup instructions for localhost" }).click()
     await page.getByText("Receiving events. Latest: /prices").waitFor()
@@ -232,8 +232,8 @@ describe.skipIf(noBrowser)(`an event before the first account${skipped}`, () => 
   })
 })
 
-describe.skipIf(noBrowser)(`a server with names of its own${skipped}`, () => {
-  test("shows them in the script tag, which sends there", async () => {
+describe.skipIf(noBrowser)(`a server with its own script name and ingest path${skipped}`, () => {
+  test("shows them in the script tag, and serves the script there", async () => {
     using folder = temporaryFolder()
     const args = ["--script-name", "app.js", "--ingest-path", "/e"]
     const server = await startServer({ db: folder.file("names.db"), args })

@@ -5,7 +5,7 @@ import { violations } from "./axe.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped } from "./browser.ts"
 import { cellsOf } from "./helpers.ts"
 
-/** A regular browser's: the endpoints of pages take the device from it. */
+/** A regular browser's user agent, from which the endpoints of the page script derive the device. */
 const regularAgent =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 
@@ -74,7 +74,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("an event of a profile shows its name, and links to it; without one, its visitor", async () => {
+  test("an event of a known profile shows the profile's name and links to it; other events link to their visitor", async () => {
     const { page, faults } = await openLive()
     const response = await fetch(`${dashboard.server.url}/identify`, {
       method: "POST",
@@ -116,7 +116,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("all rows have the columns at the same place, however long their times are", async () => {
+  test("the columns of all rows are aligned, however long their times are", async () => {
     const old = Date.now() - 400 * 86_400_000
     await send(
       { name: "aligned", timestamp: old },
@@ -132,7 +132,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a pause counts new events, with the keyboard too", async () => {
+  test("pausing counts new events, and works with the keyboard", async () => {
     const { page } = await openLive()
     await page.getByRole("button", { name: "Pause" }).focus()
     await page.keyboard.press("Enter")
@@ -169,7 +169,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("what pages report is shown by what it says, and kinds can be selected", async () => {
+  test("events from pages are shown with their main content, and kinds can be selected", async () => {
     const post = async (path: string, items: object[]) => {
       const response = await fetch(`${dashboard.server.url}${path}?client_id=${dashboard.site}`, {
         method: "POST",
@@ -251,7 +251,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("after an interruption it resumes where it stopped, and says so", async () => {
+  test("after an interruption, the stream resumes where it stopped, and the page says so", async () => {
     const { page } = await openLive()
     await send({ name: "before" })
     await waitForFirst(page, "before")
@@ -261,7 +261,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     const restarted = await startServer({ db, args: ["--port", String(port)] })
     try {
       await send({ name: "meanwhile" })
-      // On a slow machine the page can reconnect by itself before the click.
+      // On a slow machine, the page may reconnect by itself before the click.
       const button = page.getByRole("button", { name: "Reconnect" })
       await button
         .or(page.getByText(/Live, caught up/))

@@ -123,7 +123,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
       preset: "last_7d",
       parameters: [{ name: "custom_events_trends", granularity: "daily", compare: "previous_period" }],
     })
-    // The last is the default again.
+    // Returns to the default at the end.
     for (const { label, show, column } of [...choices, choices[0]]) {
       const button = metrics(page).getByRole("button", { name: label, exact: true })
       await button.click()
@@ -140,7 +140,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a number is chosen by keyboard and from the URL; only events can be stacked", async () => {
+  test("a number can be chosen with the keyboard and in the URL, and only events can be stacked", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&show=sessions&stack=event")
     const chart = page.getByRole("figure", { name: "Sessions over time" })
     await chart.waitFor()
@@ -200,7 +200,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the movers are the events that changed most by size, each with what explains it", async () => {
+  test("the movers are the events that changed most in relation to their size", async () => {
     const week = { preset: "last_7d", parameters: [{ name: "custom_events", compare: "previous_period" }] }
     const rows = await runQuery<{ name: string; total_events: number; previous: { total_events: number } }>(
       week,
@@ -228,7 +228,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a property value that explains a fall is named, and leads to the event filtered by it", async () => {
+  test("a property value that explains a decrease is named, and links to the event filtered by it", async () => {
     const week = 7 * 86_400_000
     const send = (count: number, browser: string, timestamp: number) =>
       Array.from({ length: count }, () => ({
@@ -260,7 +260,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("blank values are shown alike on every page", async () => {
+  test("empty values are shown in the same way on every page", async () => {
     const response = await fetch(`${dashboard.server.url}/track`, {
       method: "POST",
       headers: { authorization: `Bearer ${dashboard.server.key}` },
@@ -280,7 +280,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the range is compared with last year, weekdays or dates of choice", async () => {
+  test("the range can be compared with last year, matching weekdays or custom dates", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=yesterday")
     const note = page.locator(".comparison-note").first()
     await note.getByText("vs.").waitFor()
@@ -304,7 +304,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("top events are sorted by their change, with what fell to nothing", async () => {
+  test("top events can be sorted by their change, including events that fell to zero", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
     const table = page.getByRole("table", { name: "Top events" })
     await table.getByRole("button", { name: "Change" }).click()
@@ -352,7 +352,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("clicking a value adds a filter to the page and its address; the filter can be removed", async () => {
+  test("clicking a value adds a filter to the page and its URL, and the filter can be removed", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     const total = await firstNumber(page)
     await page.getByRole("link", { name: "Filter by gift = false" }).click()
@@ -369,7 +369,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("an invalid filter in the address is reported", async () => {
+  test("an invalid filter in the URL is reported", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?f=IN:property.plan:pro&f=eq:property.gift:false")
     await page.getByRole("button", { name: "Edit filter gift is false" }).waitFor()
     await eventuallyPasses(async () =>
@@ -380,7 +380,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a second value of a property becomes an alternative; a click on a value removes it", async () => {
+  test("a second value of a property becomes an alternative, and a click on a value removes it", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:property.plan:team")
     await page.locator(".stat-value").first().waitFor()
     await typeFilter(page, "property.plan", "pro")
@@ -404,7 +404,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a filter is added with the keyboard only", async () => {
+  test("a filter can be added with the keyboard only", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     await typeFilter(page, "property.plan", "team")
@@ -412,7 +412,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("values are found by typing, with their number of events, and several are selected", async () => {
+  test("values are found by typing, with their number of events, and several can be selected", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d&f=eq:property.plan:team")
     await page.locator(".stat-value").first().waitFor()
     await page.keyboard.press("/")
@@ -445,7 +445,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the filters' popover closes with Escape and by a click elsewhere", async () => {
+  test("the filter popover closes on Escape and on a click elsewhere", async () => {
     const { page } = await dashboard.open("/w/SITE/overview")
     await page.locator(".stat-value").first().waitFor()
     const editor = page.getByRole("dialog", { name: "Add filter" })
@@ -466,7 +466,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("filters are changed and removed with the keyboard only, and focus is kept", async () => {
+  test("filters can be changed and removed with the keyboard only, and focus is kept", async () => {
     const { page } = await dashboard.open(
       "/w/SITE/overview?f=exists:property.plan:false&f=in:path:%5B%22/%22,%22/a, b%22%5D",
     )
@@ -506,7 +506,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the page link and a share link are copied without the clipboard API", async () => {
+  test("the page link and a share link can be copied without the clipboard API", async () => {
     const { page } = await dashboard.open("/w/SITE/overview?period=last_7d")
     await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }))
     const pasted = async () => {
@@ -624,7 +624,7 @@ describe.skipIf(noBrowser)(`the overview${skipped}`, () => {
   })
 })
 
-/** Adds the filter that a field is a value, by keyboard. */
+/** Adds a filter for a value of a field, using the keyboard. */
 async function typeFilter(page: Page, field: string, value: string): Promise<void> {
   await page.keyboard.press("/")
   await page.getByRole("dialog", { name: "Add filter" }).waitFor()
@@ -638,7 +638,7 @@ function metrics(page: Page): Locator {
   return page.getByRole("region", { name: "Key metrics" })
 }
 
-/** As formatted on the page: 24 Nov 2026 */
+/** A day as the page formats it: 24 Nov 2026 */
 function shownDay(days: number): string {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeZone: "UTC" }).format(
     Date.parse(dayAgo(days)),

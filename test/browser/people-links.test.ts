@@ -4,7 +4,8 @@ import { eventuallyPasses } from "../harness.ts"
 import { type Dashboard, noBrowser, openDashboard, skipped, waitForQueries } from "./browser.ts"
 import { count, numberOf, positionOf, rowsOf } from "./helpers.ts"
 
-// From a number of a report to the people behind it, and from a date of a chart to its people, its range and its annotation.
+// Links from a number in a report to the people behind it, and from a date in a chart to its people, range and
+// annotation.
 
 const funnel = "funnels?step=page_viewed&step=product_viewed&step=order_paid"
 
@@ -23,14 +24,14 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await waitForQueries(tab.page)
     return tab
   }
-  /** Follows a link, and returns the number of people that the page names. */
+  /** Follows a link, and returns the number of people that the page shows. */
   const follow = async (page: Page, link: Locator): Promise<number> => {
     await link.click()
     await page.getByRole("heading", { level: 1, name: "People" }).waitFor()
     return peopleOn(page)
   }
 
-  test("a step and a drop-off of a saved funnel lead to their people, also after a reload and Back", async () => {
+  test("a step and a drop-off of a saved funnel lead to their people, even after a reload and Back", async () => {
     await dashboard.api(`views?website_id=${dashboard.site}`, {
       method: "POST",
       body: JSON.stringify({ kind: "funnel", name: "Purchase", path: funnel }),
@@ -65,7 +66,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a cell of a cohort leads to those who returned, and a session to its visitor", async () => {
+  test("a cell of a cohort leads to the people who returned, and a session leads to its visitor", async () => {
     const { page, faults } = await openPage("/w/SITE/retention?step=page_viewed&step=order_paid&show=people")
     const cell = page.locator("tbody tr").nth(2).locator("td").nth(2)
     const returned = numberOf(await textOf(cell))
@@ -89,7 +90,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a date of a chart has a menu by mouse and keyboard: its range, its people, its annotation", async () => {
+  test("a date in a chart has a menu for mouse and keyboard, with its range, its people and an annotation", async () => {
     const { page, faults } = await openPage("/w/SITE/overview?period=last_7d")
     const chart = page.getByRole("figure", { name: "Events over time" })
     const slider = chart.getByRole("slider")
@@ -179,7 +180,7 @@ describe.skipIf(noBrowser)(`links to people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("rows and values lead to their people; a share link has no such links", async () => {
+  test("rows and values lead to their people, but not in a share link", async () => {
     const { page, faults } = await openPage("/w/SITE/events")
     const visitors = page.getByRole("row", { name: "order_paid" }).locator(".people-link")
     const buyers = numberOf(await textOf(visitors))
@@ -220,7 +221,7 @@ async function textOf(locator: Locator): Promise<string> {
   return (await locator.textContent()) ?? ""
 }
 
-/** The number of people that the list names above its rows. */
+/** Returns the number of people that the list shows above its rows. */
 async function peopleOn(page: Page): Promise<number> {
   await page.getByText("most recent first").waitFor()
   await waitForQueries(page)

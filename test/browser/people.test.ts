@@ -104,7 +104,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("is searched with the keyboard only, and the search can be cleared", async () => {
+  test("the list can be searched with the keyboard only, and the search can be cleared", async () => {
     const { page } = await dashboard.open("/w/SITE/people")
     await waitForPage(page, "visitor-")
     await page.keyboard.type("<b>b")
@@ -117,7 +117,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("an email that is typed right after the page has opened is searched, and is no shortcut", async () => {
+  test("an email typed right after the page opens is searched and triggers no shortcuts", async () => {
     const { page, faults } = await dashboard.open("/w/SITE/overview")
     await waitForPage(page, "page_viewed")
     await page.getByRole("link", { name: "People" }).click()
@@ -224,7 +224,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("errors of a person are shown whole, each with the events before it in the order of time", async () => {
+  test("a person's errors are shown in full, each with the events before it in chronological order", async () => {
     const at = (minute: number) => Date.now() - (60 - minute) * 60_000
     const own = { anonymousId: "failing", sessionId: "the only one" }
     const message = `TypeError: ${"the stream of the upload was closed before its end, ".repeat(5)}`.trim()
@@ -265,7 +265,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await eventuallyPasses(async () =>
       expect(await titles.allTextContents()).toEqual(["upload_started", one].map(String)),
     )
-    // The URL has the error.
+    // The error is part of the URL.
     await page.reload()
     await page.getByText(/^Error 1 of 2, /).waitFor()
     await page.getByRole("button", { name: "All events" }).click()
@@ -274,7 +274,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the events of a person can all be listed by name", async () => {
+  test("all event names of a person can be listed", async () => {
     const names = Array.from({ length: 8 }, (_, index) => `step_${index}`)
     await post(
       "/track",
@@ -307,7 +307,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a person without events in the range links to the last ones; an unknown person has none", async () => {
+  test("a person without events in the range links to the latest ones; an unknown person has no such link", async () => {
     const { page } = await dashboard.open("/w/SITE/person?visitor=visitor-0&from=2020-01-01&to=2020-01-31")
     await page.getByRole("link", { name: /View the 30 days up to/ }).click()
     await page.locator(".event-row").first().waitFor()
@@ -317,9 +317,9 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("the export has the data of one person", async () => {
+  test("the export contains the data of one person", async () => {
     const { page } = await dashboard.open("/w/SITE/person?profile=customer-6")
-    // Panels that load above would move the link while it is clicked.
+    // Panels that load above the link would move it during the click.
     await waitForPage(page, "Customer 6")
     const [download] = await Promise.all([
       page.waitForEvent("download"),
@@ -360,7 +360,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("data is exported and deleted per website, by owners only", async () => {
+  test("data can be exported and deleted per website only, and by owners only", async () => {
     const { page } = await dashboard.open("/w/all/person?visitor=visitor-9")
     await page.getByText("Select a single website to export or delete this person's data.").waitFor()
     await eventuallyPasses(async () =>
@@ -376,7 +376,7 @@ describe.skipIf(noBrowser)(`people${skipped}`, () => {
     await viewerPage.context().close()
   })
 
-  /** The cookie of a viewer. */
+  /** Creates a viewer. Returns the login cookie. */
   const viewer = async () => {
     const { invite } = await dashboard.api<{ invite: { path: string } }>("users", {
       method: "POST",
@@ -402,7 +402,7 @@ async function rowsOf(page: Page, table: string): Promise<string[][]> {
   )
 }
 
-/** The value of a fact by its label. */
+/** Returns the value of the fact with a label. */
 async function fact(page: Page, name: string): Promise<string> {
   const row = page.locator(".person-facts > div", { has: page.getByText(name, { exact: true }) })
   return (await row.locator("dd").first().textContent())?.trim() ?? ""

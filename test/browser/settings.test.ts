@@ -80,7 +80,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     })
   })
 
-  test("a website can be edited, and an invalid host is named", async () => {
+  test("a website can be edited, and an invalid host is reported", async () => {
     await page.goto("/settings/websites")
     await button("Edit The shop <b>").click()
     await field("Name").fill("The shop")
@@ -129,7 +129,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     expect((await websites()).map(({ domain }) => domain)).toEqual(["localhost"])
   })
 
-  test("a key is shown once, and can do what its permissions allow and no more", async () => {
+  test("a key is shown once, and can do only what its permissions allow", async () => {
     await page.goto("/settings/keys")
     await button("Create key").click()
     await field("Name").fill("Reports")
@@ -182,7 +182,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     expect((await keys()).at(-1)).toMatchObject({ name: "Old reports", revokedAt: expect.any(String) })
   })
 
-  test("an invited user chooses a password, and sees no more than a viewer can", async () => {
+  test("an invited user chooses a password, and sees only what a viewer can see", async () => {
     await page.goto("/settings/users")
     await eventuallyPasses(async () => expect(await button(`Edit ${owner.email}`).count()).toBe(0))
     await button("Invite user").click()
@@ -346,7 +346,7 @@ describe.skipIf(noBrowser)(`settings${skipped}`, () => {
     expect((await login("another long phrase")).status).toBe(200)
   })
 
-  test("single-key shortcuts can be turned off, and the theme chosen", async () => {
+  test("single-key shortcuts can be turned off, and the theme can be chosen", async () => {
     await page.getByLabel("Dark").check()
     await eventuallyPasses(async () =>
       expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark"),

@@ -89,13 +89,13 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await dashboard.close(page)
   })
 
-  test("an annotation leads to the same number of days before and after it, on every page", async () => {
+  test("an annotation links to a comparison of the same number of days before and after it, on every page", async () => {
     const note = { date: dayAgo(16), text: "Release 1.9" }
     await dashboard.api(`notes?website_id=${dashboard.site}`, { method: "POST", body: JSON.stringify(note) })
     const { page, faults } = await dashboard.open("/w/SITE/overview?compare=off")
     await waitForPage(page, "page_viewed")
     const chart = page.getByRole("figure", { name: "Events over time" })
-    // The dates are a slider, and the last one is selected first.
+    // The dates form a slider. At first, the last date is selected.
     await chart.getByRole("slider").focus()
     for (let day = 0; day < 16; day++) await page.keyboard.press("ArrowLeft")
     await page.keyboard.press("Enter")
@@ -212,7 +212,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     },
   )
 
-  test("a share link cannot filter by people, and a view that does cannot be shared", async () => {
+  test("a share link cannot filter by people, and a view that filters by people cannot be shared", async () => {
     const { link } = await share("overview")
     const { page: guest } = await dashboard.open(link, { isLoggedIn: false })
     await waitForPage(guest, "page_viewed")
@@ -235,7 +235,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await dashboard.close(page)
   })
 
-  test("a revoked share link says so", async () => {
+  test("a revoked share link says that it is no longer valid", async () => {
     const { shares } = await dashboard.api<{ shares: { id: string }[] }>(
       `shares?website_id=${dashboard.site}`,
     )
@@ -248,7 +248,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await dashboard.close(page)
   })
 
-  test("a share link is rotated with an overlap, which can be ended at once", async () => {
+  test("a share link can be rotated with an overlap, which can be ended early", async () => {
     const { link } = await share("overview")
     const { page, faults } = await dashboard.open("/settings/shares")
     const row = page.getByRole("listitem").filter({ hasText: "short" }).last()
@@ -277,7 +277,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await dashboard.close(page)
   })
 
-  test("a viewer who is limited to sections sees only their pages", async () => {
+  test("a viewer who is limited to sections sees only the pages of these sections", async () => {
     const { page: owner } = await dashboard.open("/settings/users")
     await owner.getByRole("button", { name: "Invite user" }).click()
     await owner.getByLabel("Email").fill("sec@example.com")
@@ -329,7 +329,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     },
   ]
   test.each(limits)(
-    "a viewer with the section $sections compares websites and finds events by what the section includes",
+    "a viewer with the section $sections sees only what the section includes when comparing websites and searching for events",
     async ({ sections, path, columns, hasEvents }) => {
       const { invite } = await dashboard.api<{ invite: { path: string } }>("users", {
         method: "POST",
@@ -342,7 +342,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
       await page.goto(path)
       const table = page.getByRole("table", { name: "Websites" })
       await table.getByText("localhost").waitFor()
-      // The page is built again when its last query has loaded, which closes an open popover.
+      // The page is rebuilt once its last query has loaded, which closes an open popover.
       await waitForQueries(page)
       const headings = await table.getByRole("columnheader").allInnerTexts()
       expect(headings.map((text) => text.trim()).filter((text) => text !== "Change")).toEqual([
@@ -374,7 +374,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     },
   )
 
-  test("a website that does not exist, or was deleted, has one clear page", async () => {
+  test("a website that does not exist or was deleted has a clear error page", async () => {
     const { page } = await dashboard.open("/w/gone/overview")
     await page.getByRole("heading", { name: "Website not found or no access" }).waitFor()
     expect(await violations(page)).toEqual([])

@@ -3,13 +3,13 @@ import { eventually, eventuallyPasses } from "../harness.ts"
 import { noBrowser, skipped, wholeBrowser } from "./browser.ts"
 import { type OpenPage, openShop, type PageSpec, type Shop } from "./shop-page.ts"
 
-// The page script in Chromium, on a page of another host than the server. Every test compares everything that was accepted:
-// repeated requests carry the same event IDs, so a second event ID for one event fails.
+// Runs the page script in Chromium, on a page whose host is not the server's. Every test compares all accepted items. A
+// repeated request carries the same event IDs, so a second event ID for the same event makes a test fail.
 
 const uuid = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-a[\da-f]{3}-[\da-f]{12}$/
 const view = "/batch screen_view"
 const exit = "/batch page_exit"
-/** The page's functions, as scripts in it call them. */
+/** The functions that the script offers to its page. */
 declare const databuddy: Record<string, (...args: unknown[]) => unknown>
 
 describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
@@ -68,7 +68,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     expect(faults).toEqual([])
   })
 
-  test("sends one view for each route of an application, and one exit before it", async () => {
+  test("sends one view for each route of an application, and an exit of the route before it", async () => {
     const { page, url } = await shop.open({ path: "/a", body: '<a href="#part">part</a>' })
     await shop.received([view])
     await page.evaluate(() => {
@@ -92,7 +92,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     )
   })
 
-  test("counts a change of the hash as a route if the page says so", async () => {
+  test("counts a change of the hash as a new route if the page enables it", async () => {
     const { page, url } = await shop.open({ path: "/#/one", attributes: "data-track-hash-changes" })
     await shop.received([view])
     await page.evaluate(() => {
@@ -102,7 +102,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     expect(fieldsOf(view).map(({ path }) => path)).toEqual([url("/#/one"), url("/#/two")])
   })
 
-  test("sends what waits when the tab is closed, killed in the background, or leaves within a moment of a new route", async () => {
+  test("sends waiting events when the tab is closed, is killed in the background, or leaves right after a new route", async () => {
     const waiting = 'data-batch-timeout="30000"'
     const closed = await shop.open({ path: "/closed", attributes: waiting })
     await closed.page.waitForFunction("window.databuddy")
@@ -132,11 +132,11 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await shop.received([view, exit, view, exit])
   })
 
-  test("splits what waits at unload into beacons that the browser takes", async () => {
+  test("splits events that wait at unload into beacons that the browser accepts", async () => {
     const { page } = await shop.open({ attributes: 'data-batch-timeout="30000" data-batch-size="50"' })
     await page.waitForFunction("window.databuddy")
     const names = await page.evaluate(() => {
-      // 40 of 1.2 KiB are below the browser's limit of all beacons together.
+      // Together, 40 events of 1.2 KiB are below the browser's limit for all beacons.
       const sent = Array.from({ length: 40 }, (_, index) => `event ${index}`)
       for (const name of sent) databuddy.track?.(name, { text: "é".repeat(500) })
       return sent
@@ -145,7 +145,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await shop.received([view, exit, ...names.map((name) => `/track ${name}`)])
   })
 
-  test("keeps events without a connection and sends them when it is back", async () => {
+  test("keeps events while offline and sends them once the connection is back", async () => {
     const { page, context } = await shop.open({ attributes: 'data-max-retries="1"' })
     await shop.received([view])
     let failed = 0
@@ -168,7 +168,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     [413, 1, []],
   ]
   test.each(failures)(
-    "a server that answers %d twice gets %d requests",
+    "a server that responds with %d twice receives %d requests",
     async (status, requests, accepted) => {
       const { page } = await shop.open()
       await shop.received([view])
@@ -183,7 +183,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     },
   )
 
-  test("works without storage, as the same visitor for the time of the page", async () => {
+  test("works without storage, with the same visitor until the page is left", async () => {
     const { page } = await shop.open({
       before: `for (const name of ["localStorage", "sessionStorage"]) {
         Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError") } })
@@ -202,7 +202,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     expect(items[0]?.fields.anonymousId).toMatch(/^anon_/)
   })
 
-  test("two tabs share the visitor and have a session each", async () => {
+  test("two tabs share the visitor but have separate sessions", async () => {
     const { context } = await shop.open()
     await shop.received([view])
     await shop.open({ context })
@@ -227,7 +227,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await context.close()
   })
 
-  test("a view that ends after its session still ends in it, and the next view is in a new one", async () => {
+  test("a view that ends after its session still belongs to it, and the next view belongs to a new one", async () => {
     const { page } = await shop.open({ path: "/long", attributes: "data-track-interactions" })
     await shop.received([view])
     await page.waitForFunction(`performance.getEntriesByName("${shop.stats}/engagement.js").length > 0`)
@@ -281,10 +281,10 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     )
   })
 
-  test("a page that comes back from the back/forward cache is a view of its own", async () => {
+  test("a page restored from the back/forward cache counts as a new view", async () => {
     const { page } = await shop.open()
     await shop.received([view])
-    // As a browser does it; the test below uses a real cache.
+    // Simulates what a browser does. A test below uses a real cache.
     await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })))
     await shop.received([view, exit])
     await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })))
@@ -307,11 +307,11 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await page.click("button")
     await page.goto("about:blank")
     await shop.received([view, "/errors Uncaught RangeError: too far", exit, "/engagement unload"])
-    // No violation of the policy.
+    // The only fault is the error of the button, so the policy was not violated.
     expect(faults).toEqual(["too far"])
   })
 
-  test("in pixel mode everything is an image", async () => {
+  test("in pixel mode, everything is sent as an image request", async () => {
     const { page } = await shop.open({
       attributes: "data-use-pixel data-track-errors data-track-outgoing-links",
       body: `<a href="http://other.test:${shop.port}/away">away</a>`,
@@ -349,7 +349,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
       "window.databuddy = { q: [] }; const call = (...args) => databuddy.q.push(args)",
     ],
   ]
-  test.each(stubs)("calls before the script wait in %s", async (_, script) => {
+  test.each(stubs)("calls made before the script has loaded wait in %s", async (_, script) => {
     const head = `<script>${script}
       call("track", "ordered", { total: 3 }); call("setGlobalProperties", { plan: "pro" }); call("identify", "u1", { city: "Graz" })</script>`
     await shop.open({ head })
@@ -371,7 +371,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     const { page } = await shop.open()
     await shop.received([view])
     const ids = await page.evaluate(() => {
-      // These return what the test reads.
+      // Typed differently, because the test reads what these functions return.
       const call = databuddy as Record<string, (...args: unknown[]) => { anonId: string; sessionId: string }>
       call.identify?.("u1", { plan: "pro" })
       call.identify?.("u1", { plan: "pro" })
@@ -400,7 +400,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     ])
   })
 
-  test("an opt-out removes the IDs, drops what waits and lasts until the opt-in", async () => {
+  test("an opt-out removes the IDs, drops waiting events and lasts until the opt-in", async () => {
     const { page, url } = await shop.open({ attributes: 'data-batch-timeout="30000"' })
     await page.waitForFunction("window.databuddy")
     await page.evaluate(
@@ -409,7 +409,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     const stored = "JSON.stringify([{ ...localStorage }, { ...sessionStorage }])"
     const optedOut = '[{"databuddy_disabled":"true","databuddy_opt_out":"true"},{}]'
     expect(JSON.parse(String(await page.evaluate(stored)))).toEqual(JSON.parse(optedOut))
-    // The end of a page looks for a new route.
+    // At the end of a page, the script checks for a new route.
     await page.evaluate("history.pushState(null, '', '/route'); dispatchEvent(new Event('pagehide'))")
     expect(JSON.parse(String(await page.evaluate(stored)))).toEqual(JSON.parse(optedOut))
     await page.goto(url("/next"))
@@ -424,7 +424,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     expect(fieldsOf(view).map(({ path }) => path)).toEqual([url("/next")])
   })
 
-  test("nothing is stored or sent before consent, which lasts", async () => {
+  test("nothing is stored or sent before consent, which is remembered", async () => {
     const attributes = "data-wait-for-consent data-track-errors data-track-web-vitals"
     const { page, context } = await shop.open({ attributes })
     await page.waitForFunction("window.databuddy")
@@ -461,9 +461,9 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     ["outside of the sample", 'data-sampling-rate="0"'],
     ["if the filter rejects it", "", { before: "window.databuddyConfig = { filter: () => false }" }],
   ]
-  test("is silent where it must be, and its functions do nothing", async () => {
+  test("sends nothing where it must not, and its functions do nothing", async () => {
     for (const [reason, attributes, spec] of silent) {
-      // Of two equal attributes, the first counts.
+      // If an attribute occurs twice, the first one counts.
       const tag = `<script src="${shop.stats}/databuddy.js" ${attributes} data-client-id="shop" data-ignore-bot-detection></script>`
       const { page, faults, context } = await shop.open({ ...spec, tag })
       await page.evaluate("databuddy.track('ordered'); databuddy.screenView(); databuddy.flush()")
@@ -480,7 +480,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
       attributes: `data-track-errors data-mask-patterns='["/users/*"]'`,
     })
     await shop.received([view])
-    // Returns after the error, which would not happen on a page that is left before.
+    // Waits until the error has been thrown, which would not happen if the page were left earlier.
     await page.evaluate(async () => {
       databuddy.track?.("liked")
       setTimeout(() => {
@@ -519,7 +519,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     })
   })
 
-  test("reports vitals once, with the main measures of a load", async () => {
+  test("reports each vital once, including the main measures of a page load", async () => {
     const { page } = await shop.open({
       path: "/start",
       attributes: "data-track-web-vitals",
@@ -531,8 +531,8 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
       timeout: 10_000,
     })
     await page.click("button")
-    // The browser measures an interaction up to the next frame, and web-vitals reads the measurement when the page is idle between
-    // two frames, of which a page at rest has none.
+    // The browser measures an interaction up to the next frame, and web-vitals reads the measurement when the page is
+    // idle between two frames. A page at rest has no frames, so this requests some.
     await page.waitForFunction("window.measured")
     await page.evaluate(() => {
       let isIdle = false
@@ -556,7 +556,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     }
   })
 
-  test("reports errors and rejections with their place, each at most five times", async () => {
+  test("reports errors and rejections with their location, each at most five times", async () => {
     const { page } = await shop.open({
       path: "/start",
       attributes: "data-track-errors",
@@ -599,7 +599,7 @@ describe.skipIf(noBrowser)(`the page script${skipped}`, () => {
     await page.waitForFunction(`performance.getEntriesByName("${shop.stats}/engagement.js").length > 0`)
     await page.clock.install()
     for (let count = 0; count < 3; count++) await page.click("#dead")
-    // After the time that a page has to respond.
+    // Longer than the time in which a page has to respond to a click.
     await page.clock.fastForward(2_600)
     for (let count = 0; count < 3; count++) await page.click("#alive")
     await page.clock.fastForward(2_600)
@@ -636,7 +636,7 @@ describe.skipIf(wholeBrowser === undefined)(`the page script${skipped}`, () => {
     await shop.received([view])
     await page.goto(url("/two"))
     await shop.received([view, exit, view])
-    // Playwright waits for a load, which does not come.
+    // Not awaited, because Playwright waits for the load event, which does not occur.
     void page.evaluate("history.back()").catch(() => {})
     const items = await shop.received([view, exit, view, exit, view])
     const summary = items.map(({ fields: { name, path, page_count } }) => [name, path, page_count])
@@ -644,7 +644,7 @@ describe.skipIf(wholeBrowser === undefined)(`the page script${skipped}`, () => {
       ["page_exit", url("/one"), 1],
       ["page_exit", url("/two"), 1],
       ["screen_view", url("/one"), 1],
-      // A page that loads again starts to count at 1.
+      // The restored page continues to count. A page that loads again would start at 1.
       ["screen_view", url("/one"), 2],
       ["screen_view", url("/two"), 1],
     ])

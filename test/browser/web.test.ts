@@ -68,7 +68,9 @@ const tables: { panel: string; tab?: string; name: string; cells: (row: Row) => 
   },
 ]
 
-/** Tables without a change. A comparison sorts equal rows by their previous value. */
+/**
+ * Tables that show no change. The others are queried with a comparison, which sorts equal rows by their previous value.
+ */
 const uncompared: ReadonlySet<string> = new Set([
   "page_time_analysis",
   "country",
@@ -79,7 +81,7 @@ const uncompared: ReadonlySet<string> = new Set([
   "screen_resolution",
 ])
 
-describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
+describe.skipIf(noBrowser)(`the Web page${skipped}`, () => {
   let dashboard: Dashboard
   beforeAll(async () => {
     dashboard = await openDashboard({ pageViews: true })
@@ -210,7 +212,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("loads all panels in one request, and another tab alone", async () => {
+  test("loads all panels in one request, and another tab in a request of its own", async () => {
     const { page } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
     const requests: string[][] = []
@@ -221,7 +223,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     })
     await page.getByRole("link", { name: "Web", exact: true }).click()
     await waitForPage(page, "google.com")
-    // The page of events can still be loading.
+    // The events page may still be loading.
     const [loaded = [], ...others] = requests.filter(([name]) => name !== "events" && name !== "movers")
     expect(loaded.toSorted()).toEqual([
       "country",
@@ -349,7 +351,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     },
   )
 
-  test("the change of each total is that of the API, and a higher bounce rate is not an improvement", async () => {
+  test("each total shows the change that the API returns, and a higher bounce rate is not an improvement", async () => {
     const { page } = await dashboard.open("/w/SITE/web")
     await waitForPage(page, "google.com")
     const [totals] = await rowsOf<Totals & { previous: Totals }>(dashboard, {
@@ -376,7 +378,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a table has pages, and its CSV all rows", async () => {
+  test("a table is paginated, and its CSV file has all rows", async () => {
     const { page } = await dashboard.open("/w/SITE/web")
     await waitForPage(page, "google.com")
     const all = await rowsOf<Row>(dashboard, { name: "top_pages", compare: "previous_period" })
@@ -397,7 +399,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a query that fails is reported in its panel, and the others show their numbers", async () => {
+  test("a failed query is reported in its panel, and the other panels show their numbers", async () => {
     const { page } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
     await page.route("**/v1/query?*", async (route) => {
@@ -432,7 +434,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a website opens with this page if it has page views, else with the overview", async () => {
+  test("a website opens with this page if it has page views, and otherwise with the overview", async () => {
     const { website } = await dashboard.api<{ website: { id: string } }>("websites", {
       method: "POST",
       body: JSON.stringify({ domain: "other.example" }),
@@ -488,7 +490,7 @@ describe.skipIf(noBrowser)(`the page of page views${skipped}`, () => {
   })
 })
 
-/** Page views of two visitors whom ads brought: one names its website, one does not. */
+/** Sends page views of two visitors who came from ads: one with a referrer, one without. */
 async function sendAds({ server, site }: Dashboard): Promise<void> {
   const item = {
     name: "screen_view",
