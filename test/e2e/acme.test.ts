@@ -7,8 +7,8 @@ import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { openNotifySocket } from "../support/notify-socket.ts"
 
-// The whole life of one server with --acme, in order: without a certificate, with its first one, after a renewal, and after
-// a restart. test/integration/acme.test.ts has the details.
+// The life of one server with --acme, in order: without a certificate, with its first one, after a restart, and after a
+// renewal. test/integration/acme.test.ts has the details.
 
 const name = "events.example.com"
 const folder = temporaryFolder()
@@ -63,7 +63,7 @@ async function databuddy(...args: string[]) {
 }
 const where = () => flags().slice(0, 8)
 
-/** Requests with the name in place of the address, and accepts only certificates of the authority. */
+/** Sends a request for the name to the server's address, and accepts only certificates of the authority. */
 const secureFetch = (path: string, options: RequestInit = {}) =>
   fetch(`https://127.0.0.1:${port}${path}`, {
     ...options,
@@ -71,7 +71,7 @@ const secureFetch = (path: string, options: RequestInit = {}) =>
     tls: { ca: authority.ca, checkServerIdentity: () => undefined, serverName: name },
   } as RequestInit)
 
-/** The serial number of the certificate in new connections. */
+/** Returns the serial number of the certificate that new connections get. */
 function serialNumber(): Promise<string> {
   return new Promise((resolve, reject) => {
     const connection = connect({ host: "127.0.0.1", port, servername: name, ca: authority.ca }, () => {
@@ -92,7 +92,7 @@ describe("without a certificate,", () => {
     expect(server.output()).toMatch(/"error":"127\.0\.0\.1:\d+ answered 503","hint":"check the network/)
   })
 
-  test("HTTP answers only for health checks", async () => {
+  test("HTTP serves only health checks", async () => {
     await expect(fetch(`https://127.0.0.1:${port}/health`)).rejects.toThrow()
     expect(await databuddy("health", ...where())).toEqual({ out: "ok\n", err: "", code: 0 })
     const { err, code } = await databuddy("health", "--ready", ...where())
@@ -102,13 +102,13 @@ describe("without a certificate,", () => {
     ])
   })
 
-  test.skipIf(!systemd)("systemd knows that it started, and what it waits for", () => {
+  test.skipIf(!systemd)("systemd is told that the server has started, and what it is waiting for", () => {
     expect(systemd?.messages()).toEqual([
       "READY=1\nSTATUS=HTTPS not started: waiting for the first certificate (see the log)",
     ])
   })
 
-  test("doctor says so", async () => {
+  test("doctor reports that it is missing", async () => {
     const { out } = await databuddy("doctor", "--db", db, ...flags().slice(4, 6), ...flags().slice(8))
     expect(out).toContain("todo  https     there is no certificate yet")
   })
@@ -136,7 +136,7 @@ test("SIGHUP requests the certificate at once, and HTTPS starts", async () => {
   expect(sent.status).toBe(200)
 })
 
-test("metrics and doctor know when the certificate expires", async () => {
+test("metrics and doctor report when the certificate expires", async () => {
   const text = await (await secureFetch("/metrics")).text()
   const [, seconds] = /^databuddy_certificate_expiry_timestamp_seconds (\d+)$/m.exec(text) ?? []
   const days = (Number(seconds) * 1_000 - Date.now()) / 86_400_000
@@ -176,7 +176,7 @@ test("a renewed certificate is used for new connections", async () => {
   expect((await secureFetch("/health")).status).toBe(200)
 })
 
-test("a port that cannot be used stops the start before a certificate is requested", async () => {
+test("with an unusable port, the start fails before a certificate is requested", async () => {
   using other = temporaryFolder()
   const before = authority.counts.requests
   const used = String(new URL(authority.directory).port)

@@ -1,6 +1,6 @@
-// bun run test:acme: certificates of Pebble, the ACME server that Let's Encrypt makes for tests (apt-get install pebble): the first
-// one, renewals under load, a restart, and an authority that is down. Needs openssl. Pebble rejects a fifth of all nonces, waits
-// before it checks a name, and issues certificates for 24 s.
+// bun run test:acme: tests certificates from Pebble, Let's Encrypt's ACME server for tests (apt-get install pebble):
+// the first one, renewals under load, a restart, and an authority that is down. Needs openssl. Pebble rejects a fifth
+// of all nonces, waits before it checks a name, and issues certificates that are valid for 24 s.
 import { readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { connect } from "node:tls"
@@ -16,7 +16,7 @@ if (missing.length > 0) {
 const names = ["events.example.com", "stats.example.com"]
 /** Seconds for which a certificate is valid: it is renewed every 16 s. */
 const lifetime = 24
-/** Renewals under load, and clients that post without a pause. */
+/** Number of renewals under load, and of clients that post without a pause. */
 const [renewals, clients] = [3, 12]
 /** For `eventually`, in ms: Pebble checks a name after up to 3 s. */
 const patient = { timeout: 90_000, pause: 20 }
@@ -51,7 +51,7 @@ try {
     await printed("started HTTPS")
     const took = performance.now() - started
     for (const name of names) await verifiedSerial(name)
-    return `${(took / 1_000).toFixed(1)} s after the start, checks of the names included`
+    return `${(took / 1_000).toFixed(1)} s after the start, including the checks of the names`
   })
 
   await report(`${renewals} renewals, while ${clients} clients post without a pause`, async () => {
@@ -63,7 +63,7 @@ try {
     let streamed = ""
     const reading = (async () => {
       const decoder = new TextDecoder()
-      // Only its end matters.
+      // Only the end of the stream matters.
       for await (const chunk of stream.body ?? [])
         streamed = (streamed + decoder.decode(chunk)).slice(-10_000)
       streamed = "the stream was closed"
@@ -105,12 +105,12 @@ try {
     await running().stop()
     server = await serve()
     expectTrue(!server.output().includes("will listen"), "it waits for a certificate")
-    expectTrue((await verifiedSerial(names[0] ?? "")) === serial, "another certificate")
+    expectTrue((await verifiedSerial(names[0] ?? "")) === serial, "the certificate has changed")
     return undefined
   })
 
   await report(
-    "while the authority is down, the certificate stays; afterwards, with all its data lost, it issues",
+    "while the authority is down, the certificate stays in use; when it is back without its data, it issues a new one",
     async () => {
       pebble.kill("SIGKILL")
       await pebble.exited
@@ -169,7 +169,7 @@ function serve(more: string[] = []): Promise<Server> {
 }
 
 function running(): Server {
-  if (!server) throw new Error("no server runs")
+  if (!server) throw new Error("no server is running")
   return server
 }
 
@@ -181,7 +181,10 @@ async function printed(message: string, times = 1): Promise<void> {
   )
 }
 
-/** The serial number of the certificate for a name in new connections. Rejects if clients of Pebble's authority do not trust it. */
+/**
+ * Returns the serial number of the certificate for a name in new connections. Rejects if Pebble's root is not its
+ * issuer.
+ */
 async function verifiedSerial(name: string): Promise<string> {
   const tls = { ca: readFileSync(file("pebble.crt"), "utf8") }
   const root = await (await fetch(`https://127.0.0.1:${managementPort}/roots/0`, { tls })).text()
@@ -200,7 +203,7 @@ function serial(
   })
 }
 
-/** The certificate of Pebble's own HTTPS, and its settings. */
+/** Writes the certificate for Pebble's own HTTPS server, and Pebble's settings. */
 function writePebbleFiles(): void {
   const made = Bun.spawnSync([
     ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],

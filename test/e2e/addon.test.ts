@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-test("the binary holds the addon of this platform and no other", () => {
+test("the binary contains the addon of this platform and no other", () => {
   expect(addonsIn(binary)).toEqual([hostAddon()])
 })
 
@@ -32,8 +32,8 @@ test("an unusable temporary folder is reported with a hint", () => {
   expect(said).not.toContain("    at ")
 })
 
-describe.skipIf(process.platform !== "linux")("on Linux the unpacked addon has no name", () => {
-  /** Files in the temporary folder that the process has mapped, without their names. */
+describe.skipIf(process.platform !== "linux")("on Linux, the unpacked addon has no file name", () => {
+  /** Inodes of the files in the temporary folder that the process has mapped. */
   const mapped = (pid: number) => {
     const maps = readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")
     const files = maps.filter((line) => line.includes(temporary)).map((line) => line.split(/\s+/)[4])
@@ -50,7 +50,8 @@ describe.skipIf(process.platform !== "linux")("on Linux the unpacked addon has n
     })
     expect(answer.status).toBe(200)
     expect(readdirSync(temporary)).toEqual([])
-    // SQLite once, though the thread that answers queries has loaded it too: two would drop each other's locks.
+    // SQLite is mapped only once, although the query thread has loaded it too. Two copies would drop each other's
+    // locks.
     expect(mapped(server.pid)).toHaveLength(1)
     await server.kill()
     for (const args of [["version"], ["backup", folder.file("copy.db"), "--db", db]]) {
@@ -85,7 +86,7 @@ describe("an error of the system's loader is reported with a hint:", () => {
   })
 
   const command = jailCommand()
-  test.skipIf(command === undefined)("where there is no libstdc++", async () => {
+  test.skipIf(command === undefined)("a missing libstdc++", async () => {
     using jail = makeJail(command ?? [])
     for (const path of new Bun.Glob("**/libstdc++.so.6").scanSync({
       cwd: jail.root,

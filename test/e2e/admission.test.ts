@@ -8,7 +8,7 @@ import { ContractServer, successOf } from "./contract/server.ts"
 
 // The checks before a request is read or trusted: clients that send garbage cost little, and do not affect others.
 
-/** Bytes. Small, so that a few bodies exceed the limit on rejected bytes of an address. */
+/** In bytes. Small, so that a few bodies exceed the limit on an address's rejected bytes. */
 const maxBody = 65_536
 let world: ContractServer
 
@@ -24,14 +24,14 @@ const from = (address: string, more: Record<string, string | null> = {}) => ({
 const fromPage = { path: `/track?website_id=${websiteIds.example}`, key: null } as const
 const gzip = { "content-encoding": "gzip" }
 
-/** Of the largest size, a few hundred bytes as they are sent, and of no use. */
+/** Useless bodies of about the maximum size, most of which compress to a few hundred bytes. */
 const rubbish: Record<string, string | Buffer> = {
   "an array of empty arrays": `{"name":"e","properties":{"a":[${Array(20_000).fill("[]").join(",")}]}}`,
   "a batch of numbers": `[${Array(30_000).fill("1").join(",")}]`,
   blanks: " ".repeat(65_000),
   "a number of 60,000 digits": `{"name":"e","properties":{"a":${"9".repeat(60_000)}}}`,
   "brackets in brackets": "[".repeat(32_000) + "]".repeat(32_000),
-  // It has no bytes after decompression, so the received bytes count.
+  // It decompresses to nothing, so the received bytes count.
   "a gzip of 3,000 empty parts": Buffer.concat(Array(3_000).fill(gzipSync(""))),
 }
 
@@ -71,7 +71,7 @@ describe("an address with too many rejected bytes is rejected before its body is
     })
   }
 
-  test("and the owner sees it among the rejected requests, with advice", async () => {
+  test("the owner sees it among the rejected requests, with advice", async () => {
     const response = await fetch(`${world.server.url}/v1/refusals?reason=too_many_rejected_bytes`, {
       headers: { authorization: `Bearer ${secrets.all}` },
     })
@@ -82,7 +82,7 @@ describe("an address with too many rejected bytes is rejected before its body is
     })
   })
 
-  test("all addresses of an IPv6 network together", async () => {
+  test("all addresses of an IPv6 network count together", async () => {
     const sent = (host: number) => ({
       ...fromPage,
       headers: from(`2001:db8:7:7::${host}`, gzip),
@@ -92,7 +92,7 @@ describe("an address with too many rejected bytes is rejected before its body is
     expect((await world.send(sent(99))).headers.get("x-databuddy-reason")).toBe("too_many_rejected_bytes")
   })
 
-  test("but rejections that are not its fault do not count: a page of a paused website, small events", async () => {
+  test("rejections that are not its fault do not count, such as small events for a paused website", async () => {
     for (let count = 0; count < 50; count++) {
       const answer = await world.send({
         path: `/track?website_id=${websiteIds.paused}`,
@@ -125,7 +125,7 @@ describe("bodies that arrive slowly", () => {
     `POST /track?website_id=${websiteIds.example} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${address}\r\nContent-Length: ${bytes}\r\n\r\n{`
 
   test("take at most a quarter of the budget per address, and others can continue to send", async () => {
-    // 4 MiB in all: 1 MiB, sixteen bodies of 64 KiB, for an address.
+    // The budget is 4 MiB, so an address can use 1 MiB: sixteen bodies of 64 KiB.
     const lines = Array.from({ length: 24 }, () => new Line(world.server.port))
     try {
       for (const line of lines) line.send(head("192.0.2.100", maxBody))
@@ -137,14 +137,14 @@ describe("bodies that arrive slowly", () => {
     } finally {
       for (const line of lines) line[Symbol.dispose]()
     }
-    // Once they are gone there is room again.
+    // Once these clients have disconnected, there is room again.
     await eventually(
       async () =>
         (await world.send({ ...fromPage, headers: from("192.0.2.100"), body: plainEvent })).status === 200,
     )
   })
 
-  test("count when they are small, too", async () => {
+  test("count even if they are small", async () => {
     const lines = Array.from({ length: 270 }, () => new Line(world.server.port))
     try {
       for (const line of lines) line.send(head("192.0.2.102", 20))

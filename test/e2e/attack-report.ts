@@ -4,19 +4,21 @@ import { type Client, emptyWaits } from "./honest-clients.ts"
 
 // What `npm run test:attack` measures, and how it is printed.
 
-/** What the process used: ms of CPU time, ms in which its main thread waited for a core, MB. */
+/**
+ * Resources that the process used: ms of CPU time, ms for which its main thread waited for a core, and MB of memory.
+ */
 export interface Usage {
   main: number
-  /** Of the main thread: it was runnable, but others had the cores. */
+  /** ms for which the main thread was runnable, but other threads had the cores. */
   waiting: number
   others: number
-  /** Since the last call of `resetPeak`. */
+  /** Peak memory since the last call of `resetPeak`. */
   peak: number
 }
 
 export function usageOf({ pid }: Pick<Server, "pid">): Usage {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-  // utime and stime, in ticks of 10 ms; the fields after the name, which is in parentheses.
+  // utime and stime, in ticks of 10 ms. Fields are counted from the end of the name, which is in parentheses.
   const [user = 0, system = 0] = stat
     .slice(stat.lastIndexOf(")") + 2)
     .split(" ")
@@ -34,7 +36,7 @@ export function resetPeak({ pid }: Pick<Server, "pid">): void {
   writeFileSync(`/proc/${pid}/clear_refs`, "5")
 }
 
-/** Number of the events that are stored exactly once. */
+/** Returns how many of the events are stored exactly once. */
 export function countStored(path: string, ids: readonly string[]): number {
   const db = openReader(path)
   try {
@@ -67,7 +69,7 @@ export const table = (rows: (string | number)[][]) => {
     .join("\n")
 }
 
-/** The honest clients of several phases together. */
+/** Results of the honest clients, added up over several phases. */
 export interface Phase {
   waits: Record<Client, number[]>
   failures: Record<string, number>

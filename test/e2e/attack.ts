@@ -1,6 +1,7 @@
-// npm run test:attack [-- --rounds 3 --alone 10 --attacked 20 --each] [attack]…: rounds of honest clients alone and with all attacks of
-// attacks.ts at once (or the named ones). Prints what the honest clients noticed and fails if a bound is missed. `--each`: runs the
-// attacks one after another instead, to find the expensive ones; it checks no bound. Linux only: it reads /proc.
+// npm run test:attack [-- --rounds 3 --alone 10 --attacked 20 --each] [attack]…: runs rounds of honest clients, alone
+// and with all attacks of attacks.ts (or the named ones) at once. Prints how the honest clients were affected, and
+// fails if a bound is not met. `--each` runs the attacks one after another instead, to find the expensive ones, and
+// checks no bounds. Linux only, because it reads /proc.
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { createKey, type Scope } from "../../src/store/keys.ts"
@@ -39,23 +40,23 @@ import {
 
 /** MiB: the default of `serve` on a machine with 1 GB. */
 const queryMemory = 128
-/** MB of the process at any time. */
+/** Maximum MB that the process may use at any time. */
 const maxMemory = 400
-/** Factor by which the p99 of an honest client can grow. */
+/** Maximum factor by which the p99 of an honest client may grow. */
 const maxRatio = 5
 /** ms within which /health must answer. */
 const healthTimeout = 10_000
-/** ms between two phases: the server ends the requests of the attackers, who are gone. */
+/** ms between two phases, in which the server ends the requests of attackers that have disconnected. */
 const pause = 2_000
 /** Distinct values of the property that the attackers' queries group by. */
 const distinctValues = 200_000
 
-/** The attackers stand for other machines, so they get only CPU time that nobody else uses. */
+/** The attackers stand in for other machines, so they get only CPU time that nobody else uses. */
 const lowestPriority = ["chrt", "--idle", "0"]
 
 const print = (text: string) => process.stdout.write(`${text}\n`)
 
-/** Starts a part of this file in a process of its own. */
+/** Runs a part of this file in a separate process. */
 function startPart(part: string, order: unknown, { prefix = [] as string[], detached = false } = {}) {
   return Bun.spawn([...prefix, process.execPath, import.meta.path, part, JSON.stringify(order)], {
     detached,
@@ -112,7 +113,7 @@ function watchHealth(url: string) {
   }
 }
 
-/** A website, its owner, a share link, keys, and events that have `values` values of a property. */
+/** Creates a website, its owner, a share link, keys, and events with `values` distinct values of a property. */
 async function prepare(server: Server, values: number): Promise<Target & { honestKey: string }> {
   const websiteId = "11111111-1111-4111-8111-111111111111"
   const email = "ada@example.com"
@@ -160,13 +161,13 @@ async function prepare(server: Server, values: number): Promise<Target & { hones
   }
   const db = openReader(server.db)
   const sealed = db.prepare("select id from sealed").pluck()
-  // Fewer than a pass is worth stay unsealed for a minute.
+  // Rows that are too few for a sealing pass stay unsealed for a minute.
   await eventually(() => (sealed.get() as number) >= values - 9_000, { timeout: 180_000, pause: 500 })
   db.close()
   return { port: server.port, websiteId, share: link.slice("/share/".length), email, values, ...created }
 }
 
-/** Adds one phase of honest clients to `phase`. */
+/** Runs the honest clients for one phase and adds their results to `phase`. */
 async function measure(phase: Phase, server: Pick<Server, "pid">, order: HonestOrder): Promise<void> {
   resetPeak(server)
   const [before, started] = [usageOf(server), performance.now()]
@@ -181,7 +182,10 @@ async function measure(phase: Phase, server: Pick<Server, "pid">, order: HonestO
   phase.stored.push(...stored)
 }
 
-/** A server that reads bodies and answers at once: what is measured with it is the generators and the machine. */
+/**
+ * Starts a server that only reads bodies and responds. Its results show the effect of the load generators and the
+ * machine.
+ */
 function startFloor() {
   const child = Bun.spawn([process.execPath, import.meta.path, "floor"], {
     stdout: "pipe",
@@ -283,7 +287,7 @@ async function main({ isEach, ...settings }: Settings & { isEach: boolean }): Pr
   const server = await startServer({ db: folder.file("attack.db"), args })
   const floor = startFloor()
   try {
-    print(`prepares; serve ${args.join(" ")}`)
+    print(`preparing; serve ${args.join(" ")}`)
     const target = await prepare(server, distinctValues)
     if (isEach) {
       await runEach(server, target, settings)
@@ -305,7 +309,7 @@ async function main({ isEach, ...settings }: Settings & { isEach: boolean }): Pr
     print("")
     print(
       table([
-        ["attack", "a second", "sent", "results", ""],
+        ["attack", "per second", "sent", "results", ""],
         ...chosen.map((name) => {
           const { sent = 0, results = {} } = reports[name] ?? {}
           const counts = Object.entries(results).map(([result, count]) => `${result}: ${count}`)
@@ -345,7 +349,7 @@ async function main({ isEach, ...settings }: Settings & { isEach: boolean }): Pr
     print("")
     print(
       table([
-        ["server, ms a second", "main thread", "waits for a core", "other threads", "peak MB"],
+        ["server, ms per second", "main thread", "waits for a core", "other threads", "peak MB"],
         ...(
           [
             ["alone", before],
@@ -393,10 +397,11 @@ async function main({ isEach, ...settings }: Settings & { isEach: boolean }): Pr
 /** Runs the attacks until SIGTERM, then prints their reports. */
 async function runAttacks({ chosen, target }: { chosen: AttackName[]; target: Target }): Promise<void> {
   try {
-    // Linux shares the processors between sessions first. This process has one of its own: the server's priority is within another.
+    // Linux first divides CPU time among sessions, and priorities count only within a session. This process has its own
+    // session, so the priority of that session is lowered too.
     writeFileSync("/proc/self/autogroup", "19")
   } catch {
-    // The kernel has no such groups.
+    // The kernel does not group processes by session.
   }
   const running = chosen.map((name) => [name, runAttack(name, target)] as const)
   print("ready")

@@ -1,32 +1,33 @@
 import { connect } from "node:net"
 import { gzipSync } from "node:zlib"
 
-// The attacks of `npm run test:attack`. They run in one process at the lowest priority and at a bounded rate, so that what honest
-// clients notice is the server's work and not the attackers'. An attacker knows what is public: the website's id and a share link. Some
-// have more: a key that may read, or one that may send. Their events have a name that is known: new names are soon rejected.
+// The attacks of `npm run test:attack`. They run in one process at the lowest priority and at a limited rate, so that
+// what slows down honest clients is the server's work and not the attackers' own. Attackers know what is public: the
+// website's ID and a share link. Some also have a key that can read or a key that can send. Their events use a known
+// name, because new names are soon rejected.
 
 export interface Target {
   port: number
   websiteId: string
   /** The token of a share link. */
   share: string
-  /** Of another program of the owner: it is allowed to send, without a limit. */
+  /** Key of another program of the owner. It can send events without a rate limit. */
   senderKey: string
-  /** Of a person who may read. */
+  /** Key of a person who can read data. */
   readerKey: string
-  /** The owner, whose password is tried. */
+  /** Email of the owner, whose password the attackers try to guess. */
   email: string
-  /** Distinct values of the property `item` that are stored. */
+  /** Number of distinct values of the property `item` in stored events. */
   values: number
 }
 
 export interface Attack {
   title: string
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number
-  /** Requests that may wait for their answer; at more, the next ones are left out. */
+  /** Maximum number of requests without a response. While it is reached, further requests are skipped. */
   open: number
-  /** Makes what sends one request and gives the status of its answer, or what became of it. */
+  /** Returns a function that sends one request. It resolves to the response status, or to what happened instead. */
   prepare: (target: Target) => (index: number) => Promise<number | string>
 }
 
@@ -35,12 +36,12 @@ export const sharedAddress = "203.0.113.200"
 
 const many = <Item>(count: number, make: (index: number) => Item) =>
   Array.from({ length: count }, (_, index) => make(index))
-/** One of some addresses of an attack's own network, which a proxy on loopback says in X-Forwarded-For. */
+/** An address in an attack's own network, in the header X-Forwarded-For, which the server trusts from loopback. */
 const from = (index: number, addresses: number, network: string) => ({
   "x-forwarded-for": `${network}.${1 + (index % addresses)}`,
 })
 
-/** Levels of brackets that gunzip makes of 2 KB. */
+/** Levels of nested brackets, which gzip compresses to 2 KB. */
 const nest = 1_040_000
 const zone = "timezone=UTC"
 
@@ -65,7 +66,10 @@ const track = (target: Target, body: string | Uint8Array<ArrayBuffer>, headers: 
 const query = (target: Target, body: object, headers: Record<string, string>) =>
   post(target, `/v1/query?website_id=${target.websiteId}&${zone}`, JSON.stringify(body), headers)
 
-/** Sends bytes over a connection of its own, waits `ms`, and gives the status that came, or `silent`. `trickle`: sent each second. */
+/**
+ * Sends text over a new connection and waits at most `ms`. Returns the response status, or `silent` if there is none.
+ * `trickle` is sent each second.
+ */
 function raw(
   { port }: Target,
   text: string,
@@ -112,7 +116,7 @@ const minuteTrend = {
   ],
 }
 
-/** By the name that the report shows. */
+/** The attacks, by the name that the report shows. */
 export const attacks = {
   keys: {
     title: "60 events with 2,000 new property keys each",
@@ -157,7 +161,7 @@ export const attacks = {
     },
   },
   "rejected bodies": {
-    title: "2 MB of 170,000 different keys that are no event, in gzip",
+    title: "2 MB of 170,000 different keys that are not an event, in gzip",
     rate: 0.5,
     open: 8,
     prepare: (target) => {
@@ -170,7 +174,7 @@ export const attacks = {
   },
   "minute trends": {
     title:
-      "20 queries with 50 trends by the minute, of nine measures, through a share link; every second one of the maximum size",
+      "20 queries with 50 trends by the minute, of nine measures, through a share link; every other one of the maximum size",
     rate: 1,
     open: 30,
     prepare: (target) => {
@@ -223,7 +227,7 @@ export const attacks = {
       ),
   },
   hosts: {
-    title: "Host headers that are short, none, a path or missing",
+    title: "Host headers that are short, invalid, a path or missing",
     rate: 20,
     open: 50,
     prepare: (target) => {
@@ -233,7 +237,7 @@ export const attacks = {
     },
   },
   names: {
-    title: "1,000 new names a request",
+    title: "1,000 new names per request",
     rate: 0.5,
     open: 10,
     prepare: (target) => (index) =>
@@ -244,7 +248,7 @@ export const attacks = {
       ),
   },
   "user agents": {
-    title: "user agents of 8,000 characters, each another",
+    title: "user agents of 8,000 characters, each different",
     rate: 10,
     open: 50,
     prepare: (target) => (index) =>
@@ -268,7 +272,7 @@ export const attacks = {
     },
   },
   "slow bodies": {
-    title: "bodies of 20 bytes of which one a second comes",
+    title: "bodies of 20 bytes that arrive at one byte per second",
     rate: 20,
     open: 400,
     prepare: (target) => (index) => {
@@ -311,11 +315,11 @@ export type AttackName = keyof typeof attacks
 
 export interface AttackReport {
   sent: number
-  /** Answers by status, and what became of requests without one. */
+  /** Number of requests by response status, or by what happened to requests without a response. */
   results: Record<string, number>
 }
 
-/** Prepares an attack. It runs from `start` to the end of the process. */
+/** Prepares an attack. It runs from `start` until the process ends. */
 export function runAttack(
   name: AttackName,
   target: Target,

@@ -34,7 +34,7 @@ import {
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-// Up to ten processes per test. On a busy machine with two cores each can take a second to start.
+// A test starts up to ten processes. Each can take a second to start on a busy machine with two cores.
 setDefaultTimeout(30_000)
 
 const newestMigration = migrations.at(-1)?.name
@@ -57,7 +57,7 @@ afterEach(async () => {
   folder[Symbol.dispose]()
 })
 
-/** The staging folder of the process; undefined before it is created. */
+/** Path of the process's staging folder. Before it is created, a path that does not exist. */
 function partialOf(pid: number): string {
   return folder.file(
     readdirSync(folder.path).find((name) => name.startsWith(`copy.db.partial-${pid}-`)) ?? "none",
@@ -155,7 +155,7 @@ function damage(path: string, from: number, bytes: number): void {
 }
 
 describe("databuddy backup", () => {
-  test("under load is a consistent snapshot: it holds all events acknowledged before it, and no partial request", async () => {
+  test("under load is a consistent snapshot: it contains all events acknowledged before it, and no partial requests", async () => {
     const server = await serve()
     let answered = 0
     let stop = false
@@ -220,7 +220,7 @@ describe("databuddy backup", () => {
     expect(await json("check", "--db", copy)).toMatchObject({ ok: true })
   })
 
-  test("leaves no file beside a database without a server, and reports what it did", async () => {
+  test("leaves no file next to the database of a stopped server, and reports what it did", async () => {
     await makeDatabase(10)
     const { code, out, err } = await run("backup", "copy.db")
     expect({ code, err }).toEqual({ code: 0, err: "" })
@@ -361,11 +361,11 @@ describe("a plain copy of the file of a stopped server", () => {
 })
 
 describe("databuddy restore", () => {
-  test("restores the contents of the backup, and keeps the old database", async () => {
+  test("restores the contents of the backup and keeps the old database", async () => {
     await makeDatabase(10)
     await json("backup", copy)
     const server = await serve()
-    // Without a stop: the kept database must include the -wal.
+    // The server is killed rather than stopped, because the kept database must include the -wal.
     const headers = { Authorization: `Bearer ${(await json("key", "create", "--name", "k")).key}` }
     const late = JSON.stringify({ name: "late" })
     await eventually(
@@ -618,18 +618,18 @@ describe("databuddy restore", () => {
     ["a truncated file", () => truncateSync(copy, Math.floor(statSync(copy).size / 2)), "damaged"],
     ["an empty file", () => truncateSync(copy, 0), "is empty"],
     [
-      "a file that is no database",
+      "a file that is not a database",
       () => writeFileSync(copy, "x".repeat(10_000)),
       "is not an SQLite database",
     ],
     ["a database of another program", () => inCopy("pragma application_id = 7"), "not a databuddy database"],
     [
-      "one of a newer version",
+      "a database of a newer version",
       () => inCopy("insert into migrations values ('9999_later', 'x', 0)"),
       "newer version of databuddy",
     ],
     [
-      "a file with a part of it in a -wal",
+      "a file that is partly in a -wal",
       () => writeFileSync(`${copy}-wal`, "x"),
       "is not a backup, but a database",
     ],
@@ -665,7 +665,7 @@ describe("databuddy restore", () => {
 })
 
 describe("databuddy check", () => {
-  test("reports no problem beside a server under load, and blocks no write", async () => {
+  test("reports no problem while a server is under load, and blocks no writes", async () => {
     const server = await serve()
     let stop = false
     let sent = 0
@@ -692,24 +692,24 @@ describe("databuddy check", () => {
   })
 
   const broken: [string, string, string][] = [
-    ["a type that is missing", "delete from event_types", "2 events have a type that does not exist"],
+    ["a missing type", "delete from event_types", "2 events have a type that does not exist"],
     [
-      "a website that is missing",
+      "a missing website",
       "update event_rows set website_rid = 99 where id = 1",
       "1 events have a website that does not exist",
     ],
     [
-      "keys that are no array",
+      "keys that are not an array",
       `update event_types set keys = '{"a":1}'`,
       "1 event types have keys that are not a JSON array",
     ],
     [
-      "properties that are no JSON",
+      "properties that are not JSON",
       "update event_rows set properties = '1, oops' where id = 2",
       "1 events have properties that cannot be read",
     ],
     [
-      "a property too few",
+      "a missing property",
       "update event_rows set properties = '1' where id = 2",
       "1 events have properties that cannot be read",
     ],

@@ -4,7 +4,8 @@ import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { Line } from "../support/line.ts"
 
-// What test/integration/base-path.test.ts cannot reach: the dashboard's files, which the build embeds, raw requests, and commands.
+// Tests what test/integration/base-path.test.ts cannot: the dashboard's files, which the build embeds, raw requests,
+// and commands.
 
 const folder = temporaryFolder()
 let server: Server
@@ -25,7 +26,7 @@ afterAll(async () => {
 const filesOf = (html: string) => [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path)
 
 describe.each(["", "/stats"])("requests below '%s'", (prefix) => {
-  test("get the page with references below the path, and files that do not depend on it", async () => {
+  test("return the page with references below the path, and files that do not depend on the path", async () => {
     const expected = await (await fetch(`${plain.url}/`)).text()
     for (const path of ["", "/login", "/invite/a", "/w/all/overview", "/share/a/funnels", "/settings/keys"]) {
       const html = await (await fetch(origin + prefix + path)).text()
@@ -41,7 +42,7 @@ describe.each(["", "/stats"])("requests below '%s'", (prefix) => {
     }
   })
 
-  test("reach /health without a Host header too, and no invalid one", async () => {
+  test("reach /health without a Host header, but not with an invalid one", async () => {
     const statuses = async (request: string) => {
       using line = new Line(server.port)
       line.send(request)
@@ -53,7 +54,7 @@ describe.each(["", "/stats"])("requests below '%s'", (prefix) => {
     expect(await statuses(`GET ${prefix}/health HTTP/1.1\r\nHost: a b\r\n\r\n`)).toEqual([400])
   })
 
-  test("of commands with --url are answered", () => {
+  test("of commands with --url get a response", () => {
     const url = origin + prefix
     for (const [args, expected] of [
       [["health", "--url", url], "ok\n"],
@@ -75,7 +76,7 @@ test("the start message names the path", () => {
   expect(server.output()).toContain(`curl -X POST "${origin}/stats/track?website_id=`)
 })
 
-test("the commands of the server's machine work with its variables", () => {
+test("commands on the server's machine work with the server's environment variables", () => {
   const env = environment({
     DATABUDDY_PORT: String(server.port),
     DATABUDDY_BASE_PATH: "/stats",

@@ -13,12 +13,10 @@ import {
 import { memoryOf } from "../support/memory.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Keys, names, values and ids that senders make up take memory in proportion to what was sent. Incident: a
-// dense array for each key of a block took 6.9 GB for the first of these shapes.
+// Keys, names, values and IDs that senders make up use memory in proportion to the data sent. In an earlier version, a
+// dense array for each key of a block took up 6.9 GB for the first of these shapes.
 
-/**
- * Limit of the growth of the process, MiB. By its own estimate, a pass of sealing can take 32 and a query 64.
- */
+/** Maximum growth of the process, in MiB. By the server's own estimate, a sealing pass can use 32 and a query 64. */
 const maxGrowth = 320
 const queryMemory = 134_217_728
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
@@ -33,7 +31,7 @@ const word = (length: number) =>
 
 /** Requests, each a list of events. The first requests start a pass of sealing. */
 const shapes: Record<string, () => object[][]> = {
-  "many keys an event": () => [
+  "many keys per event": () => [
     ...many(9, () => many(1_000, () => ({ name: "n" }))),
     many(60, (event) => ({
       name: "n",
@@ -79,7 +77,7 @@ async function post(server: Server, path: string, body: unknown): Promise<Respon
 }
 
 test.if(process.platform === "linux")(
-  `memory stays bounded for any data that senders make up, also after a restart (DATABUDDY_FUZZ_SEED=${seed})`,
+  `memory stays bounded for any data that senders make up, even after a restart (DATABUDDY_FUZZ_SEED=${seed})`,
   async () => {
     using folder = temporaryFolder()
     const db = folder.file("a.db")
@@ -104,7 +102,7 @@ test.if(process.platform === "linux")(
       }
       const reader = openReader(db)
       const sealed = reader.prepare("select id from sealed").pluck()
-      // Fewer rows than a pass are sealed only after a minute.
+      // If there are fewer rows than a pass needs, they are sealed only after a minute.
       await eventually(() => (sealed.get() as number) > sent - 9_000, { timeout: 60_000, pause: 100 })
       const keys = "select count(distinct value) from event_types, json_each(nullif(keys, ''))"
       expect(reader.prepare(keys).pluck().get()).toBeLessThanOrEqual(maxNewKeysPerDay)

@@ -48,7 +48,7 @@ async function runWith(env: Record<string, string>, ...args: string[]): Promise<
 }
 
 /** Runs a command that must succeed with `--json`, and returns its output. */
-// biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: the output of a command is only compared
 async function json(...args: string[]): Promise<any> {
   const { code, out, err } = await run(...args, "--json")
   expect({ code, err }).toEqual({ code: 0, err: "" })
@@ -86,7 +86,7 @@ describe("--help", () => {
     "check",
     "doctor",
   ]
-  test.each(commands)("of %s shows its use, its flags and an example", async (command) => {
+  test.each(commands)("of %s shows its usage, its flags and an example", async (command) => {
     const { code, out, err } = await run(...command.split(" "), "--help")
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toStartWith(`Usage: databuddy ${command} `)
@@ -132,7 +132,7 @@ describe("--help", () => {
   })
 })
 
-test.each(["--version", "-V"])("%s prints on one line what version prints", async (flag) => {
+test.each(["--version", "-V"])("%s prints the output of version on one line", async (flag) => {
   const { version, commit, bun, sqlite } = await json("version")
   const line = `databuddy ${version} (commit ${commit}, Bun ${bun}, SQLite ${sqlite})\n`
   expect(await run(flag)).toEqual({ code: 0, out: line, err: "" })
@@ -146,15 +146,15 @@ describe("a usage error exits with 2:", () => {
     ["a group alone", ["website"]],
     ["an unknown flag", ["website", "list", "--jason"]],
     ["a missing argument", ["website", "create"]],
-    ["an argument too many", ["website", "show", "a", "b"]],
+    ["an extra argument", ["website", "show", "a", "b"]],
     ["a flag without its value", ["website", "create", "a.com", "--name"]],
-    ["another way to anonymize", ["website", "create", "a.com", "--anonymize", "weekly"]],
-    ["an update of nothing", ["website", "update", "a"]],
+    ["an unknown way to anonymize", ["website", "create", "a.com", "--anonymize", "weekly"]],
+    ["an update without changes", ["website", "update", "a"]],
     ["a key without a name", ["key", "create"]],
     ["an unknown scope", ["key", "create", "--name", "k", "--scope", "admin"]],
-    ["an expiry that is no time", ["key", "create", "--name", "k", "--expires", "soon"]],
+    ["an expiry that is not a time", ["key", "create", "--name", "k", "--expires", "soon"]],
     ["an expiry without a unit", ["key", "create", "--name", "k", "--expires", "90"]],
-    ["a rate that is no number", ["key", "create", "--name", "k", "--rate-limit", "many"]],
+    ["a rate that is not a number", ["key", "create", "--name", "k", "--rate-limit", "many"]],
     ["a user without an email", ["user", "create"]],
     ["an unknown role", ["user", "create", "a@example.com", "--role", "admin"]],
     ["a link and a password", ["user", "reset", "a@example.com", "--link", "--password-stdin"]],
@@ -187,19 +187,19 @@ describe("an empty value is rejected by name:", () => {
 })
 
 describe("DATABUDDY_NO_SETUP", () => {
-  test.each(["0", "false", "No", "off", ""])("of %p sets up", async (value) => {
+  test.each(["0", "false", "No", "off", ""])("set to %p does not prevent the setup", async (value) => {
     const server = await startServer({ db, env: { DATABUDDY_NO_SETUP: value } })
     expect(server.key).toStartWith("dbdy_")
     expect(await server.stop()).toBe(0)
   })
 
-  test.each(["1", "true", "YES", "on"])("of %p does not", async (value) => {
+  test.each(["1", "true", "YES", "on"])("set to %p prevents the setup", async (value) => {
     const server = await startServer({ db, env: { DATABUDDY_NO_SETUP: value } })
     expect(server.key).toBe("")
     expect(await server.stop()).toBe(0)
   })
 
-  test("with any other value is rejected by name", async () => {
+  test("set to any other value is rejected by name", async () => {
     const { code, out, err } = await runWith({ DATABUDDY_NO_SETUP: "maybe" }, "serve")
     expect({ code, out, err }).toEqual({
       code: 2,
@@ -221,7 +221,7 @@ describe("an address that cannot be listened on is reported with a hint:", () =>
   const mayDrop = Bun.which("setpriv") && Bun.spawnSync([...withoutRight, "true"]).exitCode === 0
   const firstFree = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
   const isKept = existsSync(firstFree) && Number(readFileSync(firstFree, "utf8")) > 80
-  test.skipIf(!mayDrop || !isKept)("--port 80 without the right to it", () => {
+  test.skipIf(!mayDrop || !isKept)("--port 80 without permission", () => {
     const child = Bun.spawnSync([...withoutRight, binary, "serve", "--port", "80"], { cwd: folder.path })
     expect(child.exitCode).toBe(1)
     expect(child.stderr.toString()).toContain(
@@ -237,26 +237,26 @@ test.each(["400", "12m", "0d", "36526d", "default", ""])("serve --retain %p is r
   expect(readdirSync(folder.path)).toEqual([])
 })
 
-describe("a queue that is smaller than one request may be", () => {
+describe("a queue that is smaller than the largest allowed request", () => {
   const refused: [string, Record<string, string>, string[], string, string][] = [
     ["events", {}, ["--queue-events", "9", "--max-batch", "10"], "--queue-events 9", "--max-batch 10"],
     ["bytes", {}, ["--queue-bytes", "2047", "--max-body", "2048"], "--queue-bytes 2047", "--max-body 2048"],
     [
-      "events, by the environment",
+      "events, from the environment",
       { DATABUDDY_QUEUE_EVENTS: "5", DATABUDDY_MAX_BATCH: "6" },
       [],
       "--queue-events 5",
       "--max-batch 6",
     ],
     [
-      "events, by a flag that says the default",
+      "events, with a flag that sets the default",
       { DATABUDDY_QUEUE_EVENTS: "5" },
       ["--max-batch", "1000"],
       "--queue-events 5",
       "--max-batch 1000",
     ],
   ]
-  test.each(refused)("in %s is refused with both flags named", async (_, env, args, queue, request) => {
+  test.each(refused)("in %s is rejected with both flags named", async (_, env, args, queue, request) => {
     const { code, out, err } = await runWith(env, "serve", "--port", "0", ...args)
     expect({ code, out }).toEqual({ code: 2, out: "" })
     const [queueFlag, requestFlag] = [queue.split(" ")[0], request.split(" ")[0]]
@@ -273,7 +273,7 @@ describe("a queue that is smaller than one request may be", () => {
     ["a small queue of bytes", ["--queue-bytes", "2048"], body(2_048), body(2_049), 413],
     ["large bodies", ["--max-body", "67108865"], body(67_108_865), body(67_108_866), 413],
   ]
-  test.each(fits)("does not come of %s alone", async (_, args, largest, larger, status) => {
+  test.each(fits)("does not result from %s alone", async (_, args, largest, larger, status) => {
     const server = await startServer({ db, args })
     try {
       const send = (body: string) =>
@@ -309,8 +309,8 @@ test("a queue that is smaller than a batch of the page script accepts such a bat
 describe("a failure exits with 1, an error and a hint on stderr:", () => {
   const failures: [string, string[], string][] = [
     ["an unknown website", ["website", "show", "none"], "no website has the ID none"],
-    ["a pause of no website", ["website", "pause", "none"], "no website has the ID none"],
-    ["a delete of no website", ["website", "delete", "none", "--yes"], "no website has the ID none"],
+    ["pausing an unknown website", ["website", "pause", "none"], "no website has the ID none"],
+    ["deleting an unknown website", ["website", "delete", "none", "--yes"], "no website has the ID none"],
     [
       "an id that is taken",
       ["website", "create", "a.com", "--id", "taken"],
@@ -332,7 +332,7 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
       "--id must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'",
     ],
     [
-      "an id that an address takes for a folder",
+      "an id that a URL treats as a folder",
       ["website", "create", "a.com", "--id", ".."],
       "--id must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'",
     ],
@@ -342,19 +342,19 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
       "--name must be a string of 1 to 256 characters without control characters",
     ],
     ["an unknown key", ["key", "revoke", "none"], "no key has the ID none"],
-    ["a rotation of no key", ["key", "rotate", "none"], "no key has the ID none"],
+    ["rotating an unknown key", ["key", "rotate", "none"], "no key has the ID none"],
     [
-      "a key for no website",
+      "a key for an unknown website",
       ["key", "create", "--name", "k", "--website", "none"],
       "--website none does not exist",
     ],
     [
-      "an expiry that is over",
+      "an expiry in the past",
       ["key", "create", "--name", "k", "--expires", "2001-01-01"],
       "--expires must be a date in the future, as ISO 8601 or Unix milliseconds, or null",
     ],
     [
-      "a delete without --yes",
+      "deleting without --yes",
       ["website", "delete", "taken"],
       "this would permanently delete the website taken (taken.com) and its 0 events",
     ],
@@ -376,7 +376,7 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
     [["key", "list"]],
     [["key", "revoke", "x"]],
     [["website", "delete", "x", "--yes"]],
-  ])("%p where there is no database, which is not made", async (args) => {
+  ])("%p without a database, which is not created", async (args) => {
     const { code, err } = await run(...args, "--db", "mistyped.db")
     expect(code).toBe(1)
     expect(err).toContain(`${folder.file("mistyped.db")} does not exist`)
@@ -384,7 +384,7 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
     expect(readdirSync(folder.path)).toEqual([])
   })
 
-  test("a path that is not a file, without opening it", async () => {
+  test("a path that is not a file, which is not opened", async () => {
     mkdirSync(folder.file("folder"))
     // Opening a named pipe waits for a writer, so that no signal would end the command.
     execFileSync("mkfifo", [folder.file("pipe")])
@@ -470,7 +470,7 @@ describe("databuddy website", () => {
     expect((await json("website", "update", "w", "--retain", "default")).retain).toBe("default")
   })
 
-  test("pause and resume work, also when repeated", async () => {
+  test("pause and resume work, even when repeated", async () => {
     const website = await json("website", "create", "a.com", "--id", "w")
     const paused = await json("website", "pause", "w")
     expect(paused).toEqual({ ...website, pausedAt: expect.stringMatching(isoTime) })
@@ -547,13 +547,13 @@ describe("databuddy website", () => {
     expect(await json("website", "list")).toHaveLength(3_001)
   })
 
-  test("a value of the environment may end with a carriage return or a space", async () => {
+  test("the value of an environment variable can end with a carriage return or a space", async () => {
     await json("website", "create", "a.com")
     const { code, out } = await runWith({ DATABUDDY_DB: "./databuddy.db \r" }, "website", "list", "--json")
     expect([code, JSON.parse(out).length]).toEqual([0, 1])
   })
 
-  test("the database can be named by the environment, and the flag wins", async () => {
+  test("the database can be set in the environment, and the flag takes precedence", async () => {
     const env = { DATABUDDY_DB: folder.file("env.db") }
     expect((await runWith(env, "website", "create", "a.com")).code).toBe(0)
     expect((await runWith(env, "website", "create", "a.com", "--db", folder.file("flag.db"))).code).toBe(0)
