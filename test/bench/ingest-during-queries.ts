@@ -69,7 +69,7 @@ export async function benchDuring({
   }
 }
 
-/** Prints the latency of `/track` in turn without queries and while one client sends queries back to back. */
+/** Prints the latency of `/track`, alternating between no queries and one client that sends queries back to back. */
 async function measure(folder: string, { range, queryAt, rates }: Conditions): Promise<void> {
   const out = (line: string) => process.stdout.write(`${line}\n`)
   // The load must not change the data that a later run queries.

@@ -65,7 +65,7 @@ export const shopTiles = [
   },
 ]
 
-/** Creates a board and returns its id. `place`: a website, none or all; default: the shop. */
+/** Creates a board for `place` (a website, none or all; by default, the shop) and returns its ID. */
 export async function createBoard(
   dashboard: Dashboard,
   tiles: readonly object[] = shopTiles,

@@ -208,7 +208,7 @@ describe.skipIf(noBrowser)(`a share link in a page of another website${skipped}`
     await owner.getByText("Board: Growth").waitFor()
     expect(await violations(owner)).toEqual([])
     await dashboard.api(`boards/${id}`, { method: "DELETE" })
-    // It also ends for a visitor who has the page open.
+    // The link also ends for a visitor who has the page open.
     await page.getByRole("button", { name: /^Range:/ }).click()
     await page.getByRole("button", { name: "Today" }).click()
     await page.getByRole("heading", { name: "This link is no longer valid" }).waitFor()

@@ -346,7 +346,7 @@ describe.skipIf(noBrowser)(`the page of an event${skipped}`, () => {
       offers: "Clear filters",
     },
   ]
-  test.each(emptyCases)("$name, it says so and offers a next step", async ({ query, says, offers }) => {
+  test.each(emptyCases)("$name, it shows a message and a next step", async ({ query, says, offers }) => {
     const { page, faults } = await dashboard.open(`/w/SITE/event${query}`)
     await page.getByText(says).waitFor()
     await eventuallyPasses(async () => expect(await page.getByRole("link", { name: offers }).count()).toBe(1))

@@ -134,7 +134,7 @@ describe.skipIf(noBrowser)(`the list of events${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("does not shift when a search finds fewer rows than it reserved space for", async () => {
+  test("does not shift when a search finds fewer rows than space was reserved for", async () => {
     const { page } = await dashboard.open("/w/SITE/events?search=order_paid")
     // The reserved space is painted only if the result takes longer than a frame.
     await page.route("**/v1/query**", async (route) => {

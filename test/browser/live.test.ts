@@ -251,7 +251,7 @@ describe.skipIf(noBrowser)(`the live page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("after an interruption, the stream resumes where it stopped, and the page says so", async () => {
+  test("after an interruption, the stream resumes where it stopped, and the page reports it", async () => {
     const { page } = await openLive()
     await send({ name: "before" })
     await waitForFirst(page, "before")

@@ -84,7 +84,7 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
     { address: "/invite/used-or-unknown", advice: "user reset" },
     { address: "/share/expired/overview", advice: "Ask the person who sent it" },
   ]
-  test.each(invalidLinks)("$address says that it is invalid, and what to do", async ({ address, advice }) => {
+  test.each(invalidLinks)("$address shows that it is invalid and what to do", async ({ address, advice }) => {
     const { page } = await dashboard.open(address, loggedOut)
     await page.getByRole("heading", { level: 1, name: "This link is no longer valid" }).waitFor()
     await eventuallyPasses(async () => expect(await page.locator("main").textContent()).toContain(advice))
@@ -93,7 +93,7 @@ describe.skipIf(noBrowser)(`login${skipped}`, () => {
   })
 })
 
-test.skipIf(noBrowser)(`if there is no account, every page says how to create one${skipped}`, async () => {
+test.skipIf(noBrowser)(`if there is no account, every page shows how to create one${skipped}`, async () => {
   using folder = temporaryFolder()
   const server = await startServer({ db: folder.file("empty.db"), args: ["--no-setup"] })
   const browser = await launch()

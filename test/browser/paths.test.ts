@@ -93,7 +93,7 @@ describe.skipIf(noBrowser)(`paths${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("a suggested event starts a report", async () => {
+  test("a report can start with a suggested event", async () => {
     const { page } = await dashboard.open("/w/SITE/paths")
     await page.getByRole("button", { name: "page_viewed" }).click()
     await waitForPage(page, "1 step before")

@@ -402,7 +402,7 @@ async function rowsOf(page: Page, table: string): Promise<string[][]> {
   )
 }
 
-/** Returns the value of the fact with a label. */
+/** Returns the value of the fact with the given label. */
 async function fact(page: Page, name: string): Promise<string> {
   const row = page.locator(".person-facts > div", { has: page.getByText(name, { exact: true }) })
   return (await row.locator("dd").first().textContent())?.trim() ?? ""

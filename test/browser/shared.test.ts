@@ -235,7 +235,7 @@ describe.skipIf(noBrowser)(`saved views, annotations and share links${skipped}`,
     await dashboard.close(page)
   })
 
-  test("a revoked share link says that it is no longer valid", async () => {
+  test("a revoked share link shows that it is no longer valid", async () => {
     const { shares } = await dashboard.api<{ shares: { id: string }[] }>(
       `shares?website_id=${dashboard.site}`,
     )

@@ -58,7 +58,7 @@ export interface Shop extends AsyncDisposable {
   received: (labels: string[]) => Promise<Item[]>
 }
 
-/** Attributes that make a page send with little delay, and even though Playwright automates the browser. */
+/** Attributes that make a page send events with little delay, although Playwright automates the browser. */
 const fast =
   'data-client-id="shop" data-ignore-bot-detection data-batch-timeout="100" data-initial-retry-delay="50"'
 
@@ -81,7 +81,7 @@ export async function openShop({ path }: { path?: string } = {}): Promise<Shop> 
     port: 0,
     hostname: "127.0.0.1",
     fetch: (request) => {
-      // A request for a favicon, for example, is not for a page.
+      // Requests for favicons, for example, are not page loads.
       if (!(request.headers.get("accept") ?? "").includes("text/html"))
         return new Response(null, { status: 204 })
       const { head = "", body = "", headers = {}, attributes, tag = shop.tag(attributes) } = current

@@ -212,7 +212,7 @@ describe.skipIf(noBrowser)(`the Web page${skipped}`, () => {
     await dashboard.close(page)
   })
 
-  test("loads all panels in one request, and another tab in a request of its own", async () => {
+  test("loads all panels in one request, and another tab in a separate request", async () => {
     const { page } = await dashboard.open("/w/SITE/events")
     await waitForPage(page, "page_viewed")
     const requests: string[][] = []

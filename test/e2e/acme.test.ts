@@ -161,7 +161,7 @@ test("a restart uses the stored certificate", async () => {
 test("a renewed certificate is used for new connections", async () => {
   const serial = await serialNumber()
   await server.stop()
-  // The server renews it 20 s before its end, and the next one as well.
+  // Issues a certificate that expires in 10 s, so its renewal is due at the next start.
   Object.assign(authority.behaviour, { lifetime: 3_600_000, age: 3_590_000 })
   using other = temporaryFolder()
   server = await startServer({ db, args: [...flags(), "--acme-dir", other.path] })

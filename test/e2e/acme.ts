@@ -18,7 +18,7 @@ const names = ["events.example.com", "stats.example.com"]
 const lifetime = 24
 /** Number of renewals under load, and of clients that post without a pause. */
 const [renewals, clients] = [3, 12]
-/** For `eventually`, in ms: Pebble checks a name after up to 3 s. */
+/** Options for `eventually`, in ms. Pebble waits up to 3 s before it checks a name. */
 const patient = { timeout: 90_000, pause: 20 }
 
 using folder = temporaryFolder()
@@ -125,7 +125,7 @@ try {
     },
   )
 
-  await report("a name that the authority cannot verify: the log says what to do", async () => {
+  await report("a name that the authority cannot verify: the log suggests what to do", async () => {
     await running().stop()
     const [wrongPort] = await freePorts(1)
     server = await serve(["--acme-http-port", String(wrongPort), "--acme-dir", file("other")])

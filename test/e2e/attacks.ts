@@ -281,7 +281,7 @@ export const attacks = {
     },
   },
   batches: {
-    title: "1,000 events of 2 KB: as large as a body may be",
+    title: "1,000 events of 2 KB: as large as a body can be",
     rate: 0.3,
     open: 8,
     prepare: (target) => {

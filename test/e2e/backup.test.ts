@@ -42,7 +42,7 @@ const newestMigration = migrations.at(-1)?.name
 let folder: TemporaryFolder
 let db = ""
 let copy = ""
-/** For `eventually`, in ms. */
+/** Options for `eventually`, in ms. */
 const patient = { timeout: 20_000 }
 const cleanups: (() => unknown)[] = []
 
@@ -213,7 +213,7 @@ describe("databuddy backup", () => {
     await json("backup", copy)
     await server.stop()
     expect(readFileSync(db).includes(salt)).toBe(true)
-    // Any piece of it counts: overwriting its start is not enough.
+    // Checks every piece of the salt, because it is not enough to overwrite its start.
     for (let at = 0; at + 8 <= salt.length; at += 8) {
       expect(readFileSync(copy).includes(salt.subarray(at, at + 8))).toBe(false)
     }
@@ -352,7 +352,7 @@ describe("a plain copy of the file of a stopped server", () => {
     expect((await exported(copy)).filter((line) => line.includes('"type":"event"'))).toHaveLength(1_015)
   })
 
-  /** The lines of an export except the first, which has the time of the export. */
+  /** The lines of an export except the first, which contains the time of the export. */
   async function exported(path: string): Promise<string[]> {
     const { code, out, err } = await run("export", "--db", path)
     expect({ code, err }).toEqual({ code: 0, err: "" })

@@ -386,7 +386,7 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
 
   test("a path that is not a file, which is not opened", async () => {
     mkdirSync(folder.file("folder"))
-    // Opening a named pipe waits for a writer, so that no signal would end the command.
+    // Opening a named pipe waits for a writer. While it waits, no signal ends the command.
     execFileSync("mkfifo", [folder.file("pipe")])
     writeFileSync(folder.file("file"), "")
     const paths = {
@@ -500,7 +500,7 @@ describe("databuddy website", () => {
     for (const line of lines.slice(1, 3)) {
       let start = 0
       for (const column of columns) {
-        // 漢字 takes four columns of a terminal for two characters.
+        // 漢字 has two characters, but takes up four columns of a terminal.
         const shift = line.includes("漢字") && start > (lines[0] as string).indexOf("NAME") ? 2 : 0
         expect(line.slice(start - shift)).toMatch(/^\S/)
         start += column.length
@@ -613,7 +613,7 @@ describe("databuddy key", () => {
     expect(Math.abs(Date.parse(expiresAt) - Date.parse(createdAt) - ms)).toBeLessThan(1_000)
   })
 
-  test("create without --json says that the key is shown once", async () => {
+  test("create without --json states that the key is shown once", async () => {
     const { code, out, err } = await run("key", "create", "--name", "k")
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toMatch(/^key +dbdy_[\w-]{32}$/m)

@@ -1,6 +1,6 @@
 import type { DatabuddyConfig } from "@databuddy/sdk"
 
-/** The options of an application: one of each type. The script's URL is in the query of the page. */
+/** Options that an application might set: one of each type. The script's URL is taken from the page's query string. */
 export function optionsOf({ search }: Location): DatabuddyConfig {
   return {
     clientId: "shop",
