@@ -18,7 +18,7 @@ export interface Server {
   output(): string
   /** Waits for a text in the output. Throws with the output if it does not appear. */
   prints(expected: string | RegExp): Promise<void>
-  /** Settles when the process has exited: its exit code, or the name of the signal that ended it. */
+  /** Resolves when the process has exited, with its exit code or the name of the signal that ended it. */
   exited: Promise<number | string>
   /** Sends SIGTERM. Returns the result of `exited`. */
   stop(): Promise<number | string>
@@ -34,9 +34,9 @@ export interface ServerOptions {
   descriptors?: number
 }
 
-/** Starts `databuddy serve` on a free port. Settles when it has started. */
+/** Starts `databuddy serve` on a free port. Resolves once it has started. */
 export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
-  // Loaded on demand: it requires a build, which tests without a server do not need.
+  // Loaded on demand because it requires a build, which tests without a server do not need.
   const { binary } = await import("./support/binary.ts")
   const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
   const child = Bun.spawn([...limited, binary, "serve", "--db", db, "--port", "0", ...args], {
@@ -50,7 +50,7 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
     for await (const chunk of stream) {
       output += decoder.decode(chunk, { stream: true })
       const url = /listens? on (https?:\S+)/.exec(output)?.[1]
-      // It prints the address before the first website and key are committed.
+      // The server prints its address before the first website and key are committed.
       if (url && output.includes('"message":"started"')) listening.resolve(url)
     }
   }
@@ -87,11 +87,11 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
 
 /** Returns the output of a `databuddy serve` that fails to start. Throws if it starts. */
 export async function startFailure(options: ServerOptions): Promise<string> {
-  // Not expect().rejects: Bun waits for it in a nested event loop, where streams of a process can stall.
+  // expect().rejects is avoided because Bun waits for it in a nested event loop, in which a process's streams can stall.
   const result = await startServer(options).catch((error: Error) => error)
   if (result instanceof Error) return result.message
   await result.stop()
-  throw new Error("it started")
+  throw new Error("the server started")
 }
 
 export interface TemporaryFolder extends Disposable {
@@ -113,10 +113,10 @@ export function temporaryFolder(): TemporaryFolder {
 }
 
 const started = Date.now()
-/** Files of new databases by the time of their creation, Unix ms. */
+/** Contents of new database files, by creation time in Unix ms. */
 const newDatabases = new Map<number, Buffer>()
 
-/** Creates a database from a copy: migrations take longer than most tests. */
+/** Creates a database by copying a new one, because the migrations would take longer than most tests. */
 export function createDatabase(path: string, now = started): void {
   let bytes = newDatabases.get(now)
   if (!bytes) {
@@ -135,7 +135,7 @@ export function openTestDatabase(path: string, busyTimeout = 0): Db {
   return openDatabase({ path, durability: "os", busyTimeout, now: Date.now() })
 }
 
-/** Changes a database directly, beside or before a server: creates websites and keys, or corrupts a row. */
+/** Changes a database directly, before or while a server uses it, for example to create websites or to corrupt a row. */
 export function withDatabase<Result>(path: string, work: (db: Db) => Result): Result {
   const db = openTestDatabase(path, 5_000)
   try {
@@ -150,7 +150,7 @@ export function openReader(path: string): Db {
   return new Database(path, { readonly: true })
 }
 
-/** ms; only a failure takes so long, and a machine that runs other tests can be several times slower. */
+/** In ms. Long because a machine that also runs other tests can be several times slower. Only failures take this long. */
 const patience = 30_000
 
 /** Waits until `ready` returns a truthy value, and returns it. Throws after `timeout` ms. */
@@ -167,7 +167,7 @@ export async function eventually<Result>(
   }
 }
 
-/** Repeats `assert` until it does not throw. Throws its last error after `timeout` ms. A page, for one, renders some time after a click. */
+/** Repeats `assert` until it does not throw. Throws its last error after `timeout` ms. Pages, for example, render some time after a click. */
 export async function eventuallyPasses(
   assert: () => void | Promise<void>,
   { timeout = patience, pause = 50 } = {},

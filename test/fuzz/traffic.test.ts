@@ -16,16 +16,16 @@ import { runToEnd } from "../support/batches.ts"
 import { acquisition, client, pageView } from "../support/page-event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Page views of sessions that are mostly short, as on a website, so that the counts of days are cached. After each of many small changes
-// (new, late and deleted events, sealing, merging) the cached counts lead to the results of the reference. Repeat a run with
-// DATABUDDY_FUZZ_SEED; make it longer with DATABUDDY_FUZZ_WORLDS.
+// Page views in mostly short sessions, as on a website, so that counts are cached per day. After each of many small changes (new,
+// late and deleted events, sealing, merging), results computed from the cached counts are compared with those of the reference.
+// Set DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_WORLDS to use several seeds.
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 1)
 const changesPerWorld = Number(process.env.DATABUDDY_FUZZ_CHANGES ?? 12)
 const day = 86_400_000
 const minute = 60_000
-/** Days since 1970: all days are over, so that their blocks are merged. */
+/** A day long after all test data, in days since 1970. All days of the data are over by then, so their blocks are merged. */
 const farDay = 30_000
 
 interface Site {
@@ -69,7 +69,7 @@ function eventOf(
   return pageView({ ...own, kind, name: kind === "custom" ? "bought" : kind, ...properties })
 }
 
-/** New sessions, which begin on one of the last days. */
+/** New sessions that begin on one of the last `lastDays` days. */
 function newSessions(site: Site, count: number, lastDays: number): EventRow[] {
   const { random } = site.world
   return Array.from({ length: count }, () => {
@@ -86,7 +86,7 @@ function newSessions(site: Site, count: number, lastDays: number): EventRow[] {
   }).flat()
 }
 
-/** Events of known sessions: soon after they began, before that, or days later. */
+/** Events of existing sessions: shortly after the session began, before it, or days later. */
 function moreEvents(site: Site, count: number): EventRow[] {
   const { random } = site.world
   return Array.from({ length: count }, () => {
@@ -174,7 +174,7 @@ function differences(
 }
 
 for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
-  test(`page views are counted from cached days as the reference does (DATABUDDY_FUZZ_SEED=${seed})`, () => {
+  test(`counts of page views from cached days match the reference (DATABUDDY_FUZZ_SEED=${seed})`, () => {
     using folder = temporaryFolder()
     const db = openTestDatabase(folder.file("test.db"))
     try {
@@ -207,7 +207,7 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
             throw new Error(`step ${step}, change ${change}: ${found[0]}\n${JSON.stringify(query)}`)
         }
       }
-      // Otherwise the test would compare the full scan only.
+      // Otherwise, the test would only compare full scans.
       expect(fromCache).toBeGreaterThan(changesPerWorld)
     } finally {
       closeDatabase(db)

@@ -12,7 +12,7 @@ import { type AcmeServer, startAcmeServer } from "../support/acme-server.ts"
 const [hour, day] = [3_600_000, 86_400_000]
 const minute = 60_000
 
-/** A clock that advances only by `advance`. `sleep` waits for it. */
+/** A clock that moves only when `advance` is called. `sleep` waits for it. */
 class TestClock {
   now = Date.UTC(2026, 7, 1, 12)
   #sleepers: { until: number; resolve: () => void }[] = []
@@ -20,7 +20,7 @@ class TestClock {
   sleep = (ms: number) =>
     new Promise<void>((resolve) => void this.#sleepers.push({ until: this.now + ms, resolve }))
 
-  /** Waits until something sleeps, then sets the clock ahead, in steps that let sleepers continue. */
+  /** Moves the clock forward, stopping at the end of each sleep. Before each step, waits until something sleeps. */
   async advance(ms: number): Promise<void> {
     const end = this.now + ms
     while (this.now < end) {
@@ -36,7 +36,7 @@ class TestClock {
     for (const { resolve } of due) resolve()
   }
 
-  /** Settles when nothing is in progress. */
+  /** Resolves when something sleeps, which means that nothing else is in progress. */
   idle = () => eventually(() => this.#sleepers.length > 0, { pause: 0 })
 }
 
@@ -53,7 +53,7 @@ let folder: TemporaryFolder
 let authority: AcmeServer
 let clock: TestClock
 let logged: ({ level: string; message: string } & LogFields)[]
-/** The byte that randomness consists of. */
+/** The value of every random byte. */
 let random = 0
 const stops: (() => Promise<void>)[] = []
 
@@ -97,7 +97,7 @@ function open(changes: Partial<AcmeOptions> = {}): AcmeCertificate {
   )
 }
 
-/** Starts as `serve` does. The authority reaches its HTTP server. `install` can throw. */
+/** Starts as `serve` does, on a port that the authority can reach. `install` runs before a certificate is installed and may throw. */
 function start(changes: Partial<AcmeOptions> = {}, install = () => {}): Running {
   const acme = open(changes)
   const installed: Tls[] = []
@@ -116,17 +116,17 @@ function start(changes: Partial<AcmeOptions> = {}, install = () => {}): Running 
 
 const lines = (level: string) => logged.filter((line) => line.level === level)
 const failures = () => logged.filter(({ message }) => /no certificate yet|not renewed/.test(message))
-/** Waits for the failure with this number, from 1 on, and returns its line. */
+/** Waits for the failure with this number, counted from 1, and returns its log line. */
 async function failure(number = 1): Promise<LogFields> {
   await eventually(() => failures().length >= number)
   return failures()[number - 1] ?? {}
 }
 const subfolder = () => join(folder.file("acme"), readdirSync(folder.file("acme"))[0] ?? "")
 const stored = () => join(subfolder(), "certificate.pem")
-/** ms from the clock to the next attempt, according to a line. */
+/** Time until the next attempt according to a log line, in ms. */
 const waitOf = (line: LogFields) => Date.parse(String(line.next_attempt)) - clock.now
 
-/** Stores a certificate, as an earlier start did. */
+/** Obtains and stores a certificate, as an earlier run of the server would. */
 async function issueFirst(): Promise<void> {
   const { installed } = start()
   await eventually(() => installed.length > 0)
@@ -135,7 +135,7 @@ async function issueFirst(): Promise<void> {
 }
 
 describe("a certificate", () => {
-  test("is obtained and stored with its key, for this user only", async () => {
+  test("is obtained and stored with its key, readable only by this user", async () => {
     const { acme, installed } = start({ acmeEmail: "ops@example.com" })
     expect([acme.tls, acme.state.expiresAt]).toEqual([undefined, 0])
     await eventually(() => installed.length > 0)
@@ -161,7 +161,7 @@ describe("a certificate", () => {
     ])
   })
 
-  test("has all names", async () => {
+  test("covers all names", async () => {
     const { installed } = start({ acme: ["events.example.com", "stats.example.org"] })
     await eventually(() => installed.length > 0)
     const [tls] = installed
@@ -171,7 +171,7 @@ describe("a certificate", () => {
     ).toEqual([true, true, false])
   })
 
-  test("is used again after a restart, without a request", async () => {
+  test("is reused after a restart, without requests to the authority", async () => {
     await issueFirst()
     authority.counts.requests = 0
     const { acme, installed } = start()
@@ -181,7 +181,7 @@ describe("a certificate", () => {
     expect(logged.map(({ message }) => message)).toEqual(["using the stored certificate"])
   })
 
-  test("is replaced after a restart with another name, and used until then", async () => {
+  test("is replaced after a restart with an additional name, and is used until then", async () => {
     await issueFirst()
     const { acme, installed } = start({ acme: ["events.example.com", "new.example.com"] })
     expect(acme.tls).toBeDefined()
@@ -190,7 +190,7 @@ describe("a certificate", () => {
     expect(authority.accounts.size).toBe(1)
   })
 
-  test("of one authority is not used for another", async () => {
+  test("from one authority is not used with another", async () => {
     await issueFirst()
     using other = await startAcmeServer(() => clock.now)
     expect(open({ acmeDirectory: other.directory }).tls).toBeUndefined()
@@ -210,7 +210,7 @@ describe("a certificate", () => {
     expect(authority.accounts.size).toBe(1)
   })
 
-  test("of six days is renewed after four", async () => {
+  test("with a lifetime of six days is renewed after four", async () => {
     authority.behaviour.lifetime = 6 * day
     const { installed } = start()
     await eventually(() => installed.length === 1)
@@ -218,7 +218,7 @@ describe("a certificate", () => {
     await eventually(() => installed.length === 2)
   })
 
-  test("that is due as soon as it is issued is requested once an hour", async () => {
+  test("that is already due for renewal when it is issued is renewed once an hour", async () => {
     authority.behaviour.age = 80 * day
     const { installed } = start()
     await eventually(() => installed.length === 1)
@@ -234,7 +234,7 @@ describe("a stored certificate is replaced if it", () => {
   const damages: [string, (pem: string) => string][] = [
     ["is cut off", (pem) => pem.slice(0, pem.length / 3)],
     ["is empty", () => ""],
-    ["is no PEM", () => "hello\n"],
+    ["is not PEM", () => "hello\n"],
     ["has no key", (pem) => pem.slice(pem.indexOf("-----BEGIN CERTIFICATE"))],
     ["is damaged", (pem) => pem.replace(/(?<=BEGIN CERTIFICATE-----\n)[\w+/]{8}/, "AAAAAAAA")],
     [
@@ -264,7 +264,7 @@ describe("a stored certificate is replaced if it", () => {
   })
 })
 
-test("an account key that is damaged is replaced", async () => {
+test("a damaged account key is replaced", async () => {
   await issueFirst()
   writeFileSync(join(subfolder(), "account-key.pem"), "damaged")
   const { installed } = start({ acme: ["other.example.com"] })
@@ -289,7 +289,7 @@ describe("after a failure", () => {
     wait: number
   }[] = [
     {
-      when: "the authority does not find the answer at the name",
+      when: "the authority does not get the expected response to its challenge",
       change: () => {
         authority.challengePort = Number(new URL(authority.directory).port)
       },
@@ -298,7 +298,7 @@ describe("after a failure", () => {
       wait: 5 * minute,
     },
     {
-      when: "the authority limits requests",
+      when: "the authority rate-limits requests",
       change: () => {
         authority.behaviour.rateLimit = String(3 * 3_600)
       },
@@ -307,7 +307,7 @@ describe("after a failure", () => {
       wait: 3 * hour,
     },
     {
-      when: "the authority asks for a pause that is shorter than ours",
+      when: "the authority asks for a shorter wait than the default",
       change: () => {
         authority.behaviour.rateLimit = "1"
       },
@@ -316,7 +316,7 @@ describe("after a failure", () => {
       wait: 5 * minute,
     },
     {
-      when: "the authority asks for a pause of years",
+      when: "the authority asks for a wait of several years",
       change: () => {
         authority.behaviour.rateLimit = "99999999"
       },
@@ -341,7 +341,7 @@ describe("after a failure", () => {
       wait: minute / 2,
     },
     {
-      when: "the address is not that of a directory",
+      when: "the address is not an ACME directory",
       change: () => {
         authority.behaviour.outage = 404
       },
@@ -360,7 +360,7 @@ describe("after a failure", () => {
     },
   ]
 
-  test.each(causes)("because $when, it waits and says what to do", async ({ change, error, hint, wait }) => {
+  test.each(causes)("because $when, it waits and logs what to do", async ({ change, error, hint, wait }) => {
     const { acme, installed } = start()
     // The first order starts after the test's next await.
     change()
@@ -403,7 +403,7 @@ describe("after a failure", () => {
     expect(waitOf(await failure())).toBe(wait)
   })
 
-  test("it obtains the certificate at the next attempt, and starts again with short waits", async () => {
+  test("it obtains the certificate at the next attempt, and later failures start again with short waits", async () => {
     authority.behaviour.rateLimit = "1"
     const { acme, installed } = start()
     await failure()
@@ -429,7 +429,7 @@ describe("after a failure", () => {
     expect(acme.retryNow()).toBe(false)
   })
 
-  test("to renew, the previous certificate stays, and the log changes to errors when it expires", async () => {
+  test("to renew, the previous certificate stays in use, and failures are logged as errors once it expires", async () => {
     authority.behaviour.lifetime = 3 * day
     const { acme, installed } = start()
     await eventually(() => installed.length === 1)
@@ -458,7 +458,7 @@ describe("a certificate that the listener rejects", () => {
     throw new UserError("too many open files", "raise the limit")
   }
 
-  test("is installed later without another order, and the previous one stays until then", async () => {
+  test("is installed later without another order, and the previous one stays in use until then", async () => {
     const { acme, installed } = start({}, install)
     await eventually(() => acme.state.expiresAt > 0)
     rejectNext.isOn = true
@@ -470,7 +470,7 @@ describe("a certificate that the listener rejects", () => {
     expect(authority.counts.orders).toBe(2)
   })
 
-  test("ends the server if it is the first, and is stored", async () => {
+  test("stops the server if it is the first one, but is stored", async () => {
     rejectNext.isOn = true
     const { running, acme } = start({}, install)
     expect(await running.catch((error: Error) => error.message)).toBe("too many open files")
@@ -495,7 +495,7 @@ test("keys are never logged", async () => {
 })
 
 describe("the folder", () => {
-  test("is that of --acme-dir", async () => {
+  test("is the one that --acme-dir names", async () => {
     const { installed } = start({ acmeDir: folder.file("certificates") })
     await eventually(() => installed.length > 0)
     expect(readdirSync(folder.path)).toEqual(["certificates"])
@@ -514,7 +514,7 @@ describe("the folder", () => {
   })
 })
 
-describe("at the port of HTTP,", () => {
+describe("on the HTTP port,", () => {
   const ask = (http: string, path: string, host: string, method = "GET") =>
     fetch(http + path, { method, headers: { Host: host }, redirect: "manual" })
 
@@ -542,14 +542,14 @@ describe("at the port of HTTP,", () => {
     },
   )
 
-  test("there are no answers to challenges but those in progress", async () => {
+  test("a challenge that is not in progress is not found", async () => {
     const { http, installed } = start()
     await eventually(() => installed.length > 0)
     const response = await ask(http, "/.well-known/acme-challenge/x", "events.example.com")
     expect(response.status).toBe(404)
   })
 
-  test("there is no redirect before HTTPS starts, and health checks are answered", async () => {
+  test("requests are not redirected before HTTPS starts, but health checks are answered", async () => {
     authority.behaviour.outage = 500
     const { http } = start()
     await failure()
@@ -573,11 +573,11 @@ describe("at the port of HTTP,", () => {
     [80, 443, "https://events.example.com"],
     [80, 8443, "https://events.example.com:8443"],
     [8080, 4000, "https://events.example.com"],
-  ])("listening at %d, with HTTPS at %d, the public address is %s", (acmeHttpPort, port, origin) => {
+  ])("with HTTP on port %d and HTTPS on port %d, the public address is %s", (acmeHttpPort, port, origin) => {
     expect(open({ acmeHttpPort }).originOf(port)).toBe(origin)
   })
 
-  test("a port that is in use is an error that names its flag", () => {
+  test("a port that is already in use is reported", () => {
     const used = Number(new URL(authority.directory).port)
     expect(() => open({ acmeHttpPort: used }).listen(443)).toThrow(
       `port ${used} on 127.0.0.1 is used by another process`,

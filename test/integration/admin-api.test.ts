@@ -4,7 +4,7 @@ import { createWebsite, listWebsites } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 interface Answer {
@@ -66,12 +66,12 @@ async function makeKey(input: object): Promise<Json> {
   return body.key
 }
 
-/** The status of an event sent to /track. */
+/** Sends an event to /track and returns the status of the response. */
 async function track(path: string, key: string | null, event: object = { name: "x" }): Promise<number> {
   return (await call("POST", path, event, key)).status
 }
 
-/** Everything that the management API can change, to show that a rejected request changed nothing. */
+/** Returns everything that the management API can change, to check that a rejected request changed nothing. */
 function state(): string {
   const { db } = app.store
   return JSON.stringify([
@@ -83,7 +83,7 @@ function state(): string {
 
 describe("a credential", () => {
   const refused: [string, () => { key: string | null; path?: string }, number, string, string][] = [
-    ["no key at all", () => ({ key: null }), 401, "AUTH_REQUIRED", "credential_missing"],
+    ["a missing key", () => ({ key: null }), 401, "AUTH_REQUIRED", "credential_missing"],
     [
       "a website id",
       () => ({ key: null, path: "/v1/keys?website_id=w" }),
@@ -91,8 +91,8 @@ describe("a credential", () => {
       "AUTH_REQUIRED",
       "credential_missing",
     ],
-    ["a key that looks like none", () => ({ key: "secret" }), 401, "AUTH_REQUIRED", "key_malformed"],
-    ["a key that never was", () => ({ key: `dbdy_${"x".repeat(32)}` }), 401, "AUTH_REQUIRED", "key_unknown"],
+    ["a malformed key", () => ({ key: "secret" }), 401, "AUTH_REQUIRED", "key_malformed"],
+    ["an unknown key", () => ({ key: `dbdy_${"x".repeat(32)}` }), 401, "AUTH_REQUIRED", "key_unknown"],
     [
       "a revoked key",
       () => {
@@ -129,28 +129,28 @@ describe("a credential", () => {
       "key_expired",
     ],
     [
-      "a key that may only track",
+      "a key that can only send events",
       () => ({ key: giveKey(app, { scopes: ["track:events"] }).secret }),
       403,
       "ACCESS_DENIED",
       "scope_missing",
     ],
     [
-      "a key that manages websites only",
+      "a key that can only manage websites",
       () => ({ key: giveKey(app, { scopes: ["manage:websites"] }).secret }),
       403,
       "ACCESS_DENIED",
       "scope_missing",
     ],
     [
-      "a key that manages keys only, for a website",
+      "a key that can only manage keys, in a request for websites",
       () => ({ key: giveKey(app, { scopes: ["manage:keys"] }).secret, path: "/v1/websites" }),
       403,
       "ACCESS_DENIED",
       "scope_missing",
     ],
   ]
-  test.each(refused)("%s is refused", async (_, make, status, code, reason) => {
+  test.each(refused)("%s is rejected", async (_, make, status, code, reason) => {
     const { key, path = "/v1/keys" } = make()
     const answer = await call("GET", path, undefined, key)
     expect([answer.status, answer.body.code]).toEqual([status, code])
@@ -163,7 +163,7 @@ describe("a credential", () => {
     })
   })
 
-  test("a missing scope is named", async () => {
+  test("the error names the missing scope", async () => {
     const key = giveKey(app, { scopes: ["manage:websites"] }).secret
     const { body } = await call("GET", "/v1/keys", undefined, key)
     expect(body.error).toBe("this key does not have the scope manage:keys")
@@ -173,7 +173,7 @@ describe("a credential", () => {
     expect((await call("GET", "/v1/keys", undefined, null, { "x-api-key": admin })).status).toBe(200)
   })
 
-  test("a use of a key is recorded as its last use", async () => {
+  test("the last use of a key is recorded", async () => {
     await call("GET", "/v1/keys")
     expect([...app.store.registry.pendingUses().values()]).toEqual([app.clock.now])
   })
@@ -189,7 +189,7 @@ describe("a credential", () => {
     expect((await call("GET", "/v1/keys", undefined, "wrong")).status).toBe(401)
   })
 
-  test("a key's own rate limit holds", async () => {
+  test("the rate limit of a key is enforced", async () => {
     const key = giveKey(app, { rateLimit: 2 }).secret
     expect((await call("GET", "/v1/keys", undefined, key)).headers.get("RateLimit-Remaining")).toBe("1")
     expect((await call("GET", "/v1/websites", undefined, key)).status).toBe(200)
@@ -199,7 +199,7 @@ describe("a credential", () => {
   })
 })
 
-describe("an answer", () => {
+describe("a response", () => {
   const requests: [string, string, unknown?][] = [
     ["GET", "/v1/websites"],
     ["GET", "/v1/keys"],
@@ -213,7 +213,7 @@ describe("an answer", () => {
     ["PUT", "/v1/keys"],
   ]
   test.each(requests)(
-    "to %s %s names no origin, is not cached, and has an id",
+    "to %s %s has no CORS headers, is not cached and has a request id",
     async (method, path, body) => {
       const headers = {
         Origin: "https://evil.example",
@@ -230,7 +230,7 @@ describe("an answer", () => {
     },
   )
 
-  test("to an unknown route says so in the same form", async () => {
+  test("to an unknown route is an error in the same format", async () => {
     const answer = await call("PUT", "/v1/websites/x")
     expect([answer.status, answer.body]).toEqual([
       404,
@@ -244,8 +244,8 @@ describe("an answer", () => {
   })
 
   const bodies: [string, string, number, string, string][] = [
-    ["no JSON", "{", 400, "VALIDATION_ERROR", "invalid_json"],
-    ["nothing", "", 400, "VALIDATION_ERROR", "invalid_json"],
+    ["not JSON", "{", 400, "VALIDATION_ERROR", "invalid_json"],
+    ["empty", "", 400, "VALIDATION_ERROR", "invalid_json"],
     ["a list", "[]", 400, "VALIDATION_ERROR", "invalid_shape"],
     ["null", "null", 400, "VALIDATION_ERROR", "invalid_shape"],
     ["too long", `"${"x".repeat(2_097_152)}"`, 413, "PAYLOAD_TOO_LARGE", "payload_too_large"],
@@ -256,7 +256,7 @@ describe("an answer", () => {
     expect(answer.headers.get("x-databuddy-reason")).toBe(reason)
   })
 
-  test("of another content type is refused with what to send", async () => {
+  test("to a body of another content type says which one to send", async () => {
     const answer = await call("POST", "/v1/keys", "{}", admin, { "Content-Type": "text/plain" })
     expect(answer.status).toBe(400)
     const xml = await app.send(
@@ -290,7 +290,7 @@ describe("an answer", () => {
     expect(app.logged.join()).toContain("disk at /secret")
   })
 
-  test("succeeds once the change is on disk, even if it cannot be read back immediately", async () => {
+  test("is successful once the change is on disk, even if it cannot be read back immediately", async () => {
     const { registry } = app.store
     const refresh = registry.refresh.bind(registry)
     registry.refresh = () => {
@@ -302,7 +302,7 @@ describe("an answer", () => {
     expect(registry.website(body.website.id)).toMatchObject({ domain: "example.com" })
   })
 
-  test("says when to try again while another process locks the database", async () => {
+  test("says when to retry if another process has locked the database", async () => {
     const { Database } = await import("../../src/store/db/driver.ts")
     const other = new Database(app.store.db.name)
     other.exec("begin immediate")
@@ -366,7 +366,7 @@ describe("a website", () => {
     )
   })
 
-  test("remembers the events of which fewer are better, and says so to those who read it", async () => {
+  test("stores which events are better when lower, and returns them to keys that can read reports", async () => {
     const { id } = await makeWebsite({ domain: "example.com" })
     const changes = { lowerIsBetter: ["error_shown", "refunded", "error_shown"] }
     const changed = await call("PATCH", `/v1/websites/${id}`, changes)
@@ -391,7 +391,7 @@ describe("a website", () => {
   })
 
   test.each([".", "..", "all", "none"])(
-    "a website that an earlier version made under the id %s goes on",
+    "with the id %s, created by an earlier version, still works",
     async (id) => {
       const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
       createWebsite(app.store.db, id, settings, 0)
@@ -421,7 +421,7 @@ describe("a website", () => {
     ["a domain with a space", { domain: "exa mple.com" }, "domain", host],
     ["a domain with a wildcard", { domain: "*.example.com" }, "domain", host],
     ["a domain with a password", { domain: "https://a:b@example.com" }, "domain", host],
-    ["a domain of another scheme", { domain: "ftp://example.com" }, "domain", host],
+    ["a domain with another scheme", { domain: "ftp://example.com" }, "domain", host],
     ["a domain that is a number", { domain: 1 }, "domain", host],
     ["a domain of 254 characters", { domain: `${"a.".repeat(125)}aaaa` }, "domain", host],
     [
@@ -440,7 +440,7 @@ describe("a website", () => {
       "must be a string of 1 to 256 characters",
     ],
     [
-      "origins that are no list",
+      "origins that are not a list",
       { domain: "a.b", allowedOrigins: "x.com" },
       "allowedOrigins",
       "must be a list of at most 1000 hosts or origins",
@@ -449,30 +449,30 @@ describe("a website", () => {
     ["an id with a slash", { domain: "a.b", id: "a/b" }, "id", id],
     ["an id of 256 characters", { domain: "a.b", id: "x".repeat(256) }, "id", id],
     ["an id with a line feed", { domain: "a.b", id: "a\n" }, "id", id],
-    ["the id of the folder itself", { domain: "a.b", id: "." }, "id", id],
-    ["the id of the folder above", { domain: "a.b", id: ".." }, "id", id],
-    ["the word for all websites", { domain: "a.b", id: "all" }, "id", id],
-    ["the word for no website", { domain: "a.b", id: "none" }, "id", id],
+    ["the current folder as its id", { domain: "a.b", id: "." }, "id", id],
+    ["the parent folder as its id", { domain: "a.b", id: ".." }, "id", id],
+    ["the word for all websites as its id", { domain: "a.b", id: "all" }, "id", id],
+    ["the word for no website as its id", { domain: "a.b", id: "none" }, "id", id],
     ["an empty name", { domain: "a.b", name: "" }, "name", name],
     ["a name of 257 characters", { domain: "a.b", name: "x".repeat(257) }, "name", name],
     ["a name with an escape sequence", { domain: "a.b", name: "\u001b[31m" }, "name", name],
     ["a name with a line feed", { domain: "a.b", name: "a\nb" }, "name", name],
     ["a name with half a surrogate pair", { domain: "a.b", name: "\ud800" }, "name", name],
-    ["another anonymize", { domain: "a.b", anonymize: "weekly" }, "anonymize", 'must be "off" or "daily"'],
-    ["a time to keep without a unit", { domain: "a.b", retain: "90" }, "retain", retain],
-    ["a time to keep of minutes", { domain: "a.b", retain: "12m" }, "retain", retain],
-    ["no time to keep", { domain: "a.b", retain: "0d" }, "retain", retain],
-    ["a time to keep beyond a hundred years", { domain: "a.b", retain: "36526d" }, "retain", retain],
-    ["a time to keep that is a number", { domain: "a.b", retain: 90 }, "retain", retain],
+    ["an unknown anonymize", { domain: "a.b", anonymize: "weekly" }, "anonymize", 'must be "off" or "daily"'],
+    ["a retention time without a unit", { domain: "a.b", retain: "90" }, "retain", retain],
+    ["a retention time in minutes", { domain: "a.b", retain: "12m" }, "retain", retain],
+    ["a retention time of zero", { domain: "a.b", retain: "0d" }, "retain", retain],
+    ["a retention time above a hundred years", { domain: "a.b", retain: "36526d" }, "retain", retain],
+    ["a retention time that is a number", { domain: "a.b", retain: 90 }, "retain", retain],
     [
       "a misspelt field",
       { domain: "a.b", alowedOrigins: [] },
       "alowedOrigins",
       "is not a field of this request",
     ],
-    ["a field of the store", { domain: "a.b", rid: 1 }, "rid", "is not a field of this request"],
+    ["an internal field", { domain: "a.b", rid: 1 }, "rid", "is not a field of this request"],
   ]
-  test.each(wrong)("with %s is refused", async (_, input, field, message) => {
+  test.each(wrong)("with %s is rejected", async (_, input, field, message) => {
     const before = state()
     const answer = await call("POST", "/v1/websites", input)
     expect([answer.status, answer.body]).toEqual([
@@ -488,7 +488,7 @@ describe("a website", () => {
     expect(state()).toBe(before)
   })
 
-  test("with several wrong fields is refused with all of them", async () => {
+  test("with several wrong fields is rejected with an error for each", async () => {
     const { body } = await call("POST", "/v1/websites", { domain: 1, id: "/", name: "" })
     expect(body.errors.map((error: Json) => error.field).sort()).toEqual(["domain", "id", "name"])
   })
@@ -512,11 +512,11 @@ describe("a website", () => {
       { allowedOrigins: ["app://x", "file://"] },
     ],
     ["allowed origins, to none", { allowedOrigins: [] }, { allowedOrigins: [] }],
-    ["setting for visitors", { anonymize: "daily" }, { anonymize: "daily" }],
-    ["time to keep events", { retain: "36h" }, { retain: "36h" }],
-    ["time to keep events, to for ever", { retain: "forever" }, { retain: "forever" }],
-    ["time to keep events, to the server's", { retain: "default" }, {}],
-    ["being paused", { paused: true }, { pausedAt: "2026-08-01T12:00:00.000Z" }],
+    ["anonymization", { anonymize: "daily" }, { anonymize: "daily" }],
+    ["retention time", { retain: "36h" }, { retain: "36h" }],
+    ["retention time, to forever", { retain: "forever" }, { retain: "forever" }],
+    ["retention time, to the server's default", { retain: "default" }, {}],
+    ["paused state", { paused: true }, { pausedAt: "2026-08-01T12:00:00.000Z" }],
     ["nothing", {}, {}],
   ]
   test.each(changes)("changes its %s and nothing else", async (_, change, changed) => {
@@ -629,26 +629,26 @@ describe("a key", () => {
   const wrong: [string, object, string, string][] = [
     ["an unknown scope", { scopes: ["admin"] }, "scopes.0", scope],
     ["no scopes", { scopes: [] }, "scopes", `must be a list of scopes: ${scopes.join(", ")}`],
-    ["websites that are none", { websites: [] }, "websites", websites],
+    ["an empty list of websites", { websites: [] }, "websites", websites],
     ["an unknown website", { websites: ["nope"] }, "websites.0", "nope does not exist"],
     ["a rate of 0", { rateLimit: 0 }, "rateLimit", rate],
-    ["half a request a minute", { rateLimit: 0.5 }, "rateLimit", rate],
-    ["a rate beyond all bounds", { rateLimit: 1e9 }, "rateLimit", rate],
-    ["an expiry that is over", { expiresAt: "2026-08-01T12:00:00Z" }, "expiresAt", expiry],
+    ["a rate of half a request per minute", { rateLimit: 0.5 }, "rateLimit", rate],
+    ["a rate above the maximum", { rateLimit: 1e9 }, "rateLimit", rate],
+    ["an expiry in the past", { expiresAt: "2026-08-01T12:00:00Z" }, "expiresAt", expiry],
     ["an expiry in seconds", { expiresAt: Date.UTC(2030, 0) / 1000 }, "expiresAt", expiry],
-    ["an expiry that is no date", { expiresAt: "soon" }, "expiresAt", expiry],
-    ["an expiry of no such month", { expiresAt: "2030-13-01" }, "expiresAt", expiry],
+    ["an expiry that is not a date", { expiresAt: "soon" }, "expiresAt", expiry],
+    ["an expiry in a month that does not exist", { expiresAt: "2030-13-01" }, "expiresAt", expiry],
     ["an expiry after the year 9999", { expiresAt: 8e15 }, "expiresAt", expiry],
     [
-      "a misspelt expiry, which would be none",
+      "a misspelt expiry, which must not be ignored",
       { expireAt: "2030-01-01" },
       "expireAt",
       "is not a field of this request",
     ],
-    ["an id of one's choice", { id: "x" }, "id", "is not a field of this request"],
-    ["a secret of one's choice", { key: "dbdy_x" }, "key", "is not a field of this request"],
+    ["an id chosen by the caller", { id: "x" }, "id", "is not a field of this request"],
+    ["a secret chosen by the caller", { key: "dbdy_x" }, "key", "is not a field of this request"],
   ]
-  test.each(wrong)("with %s is refused", async (_, input, field, message) => {
+  test.each(wrong)("with %s is rejected", async (_, input, field, message) => {
     const before = state()
     const answer = await call("POST", "/v1/keys", { name: "wrong", ...input })
     expect([answer.status, answer.body.code, answer.body.errors]).toEqual([
@@ -660,12 +660,12 @@ describe("a key", () => {
     expect(state()).toBe(before)
   })
 
-  test("without a name is refused", async () => {
+  test("without a name is rejected", async () => {
     const { status, body } = await call("POST", "/v1/keys", {})
     expect([status, body.errors.map((error: Json) => error.field)]).toEqual([400, ["name"]])
   })
 
-  test("changes what is asked and nothing else", async () => {
+  test("changes the given fields and nothing else", async () => {
     const { id } = await makeWebsite()
     const { key, ...rest } = await makeKey({ rateLimit: 5, expiresAt: "2026-09-01" })
     const changes: [object, object][] = [
@@ -687,7 +687,7 @@ describe("a key", () => {
     }
   })
 
-  test("keeps a website that has been deleted since, when something else is changed", async () => {
+  test("keeps a website that has since been deleted when another field is changed", async () => {
     const { id } = await makeWebsite()
     const key = await makeKey({ websites: [id] })
     await call("DELETE", `/v1/websites/${id}`)
@@ -734,7 +734,7 @@ describe("a key", () => {
     expect(await track("/track", body.key.key)).toBe(200)
   })
 
-  test("that is rotated with an overlap has two secrets until its end", async () => {
+  test("that is rotated with an overlap has two valid secrets until the overlap ends", async () => {
     const first = await makeKey({})
     const path = `/v1/keys/${first.id}`
     const works = (...secrets: string[]) =>
@@ -746,7 +746,7 @@ describe("a key", () => {
     expect(await works(first.key, second.key)).toEqual([200, 200])
     app.clock.now += day / 24 - 1
     expect(await works(first.key, second.key)).toEqual([200, 200])
-    // A second rotation ends the first secret, and gives the second one an overlap of its own.
+    // A second rotation invalidates the first secret and starts a new overlap for the second one.
     const third = await rotate("1d")
     expect(await works(first.key, second.key, third.key)).toEqual([401, 200, 200])
     app.clock.now += day
@@ -770,7 +770,7 @@ describe("a key", () => {
     ["is disabled", (path) => call("PATCH", path, { disabled: true }), "key_disabled"],
     ["expires", async () => (app.clock.now += day), "key_unknown"],
   ]
-  test.each(endings)("that %s during an overlap loses both secrets", async (_, end, reason) => {
+  test.each(endings)("that %s during an overlap is rejected with both secrets", async (_, end, reason) => {
     const { id, key } = await makeKey({
       scopes: ["manage:keys"],
       expiresAt: new Date(app.clock.now + day).toISOString(),
@@ -784,7 +784,7 @@ describe("a key", () => {
     expect(answers.map(reasonOf)).toContain(reason)
   })
 
-  test("cannot be kept by its previous secret: that neither rotates it nor creates a key that outlives it", async () => {
+  test("cannot be rotated with its previous secret, which cannot create keys that outlive it either", async () => {
     const { id, key } = await makeKey({ scopes: ["manage:keys"] })
     await call("POST", `/v1/keys/${id}/rotate`, { overlap: "1h" })
     const own = { name: "mine", scopes: ["manage:keys"] }
@@ -833,10 +833,10 @@ describe("a key", () => {
   })
 })
 
-describe("no caller can grant more than they have:", () => {
+describe("a caller", () => {
   const limits: [string, Partial<KeyGrant>, object, string][] = [
-    ["a scope", { scopes: ["manage:keys"] }, { scopes: ["track:events"] }, "the scope track:events"],
-    ["the standard scope", { scopes: ["manage:keys"] }, {}, "the scope track:events"],
+    ["another scope", { scopes: ["manage:keys"] }, { scopes: ["track:events"] }, "the scope track:events"],
+    ["the default scope", { scopes: ["manage:keys"] }, {}, "the scope track:events"],
     [
       "one scope too many",
       { scopes: ["manage:keys", "track:events"] },
@@ -847,38 +847,28 @@ describe("no caller can grant more than they have:", () => {
     ["a further website", { websites: ["a"] }, { websites: ["a", "b"] }, "access to the website b"],
     ["an unknown website", { websites: ["a"] }, { websites: ["c"] }, "access to the website c"],
     ["all websites", { websites: ["a"] }, { websites: null }, "access to all websites, only to a"],
-    ["all websites by saying nothing", { websites: ["a"] }, {}, "access to all websites, only to a"],
+    ["all websites by default", { websites: ["a"] }, {}, "access to all websites, only to a"],
     [
-      "a later end",
+      "a later expiry",
       { expiresAt: Date.UTC(2026, 8, 1) },
       { expiresAt: "2026-09-01T00:00:00.001Z" },
       "access after 2026-09-01T00:00:00.000Z",
     ],
     [
-      "no end",
+      "no expiry",
       { expiresAt: Date.UTC(2026, 8, 1) },
       { expiresAt: null },
       "access after 2026-09-01T00:00:00.000Z",
     ],
     [
-      "no end by saying nothing",
+      "no expiry by default",
       { expiresAt: Date.UTC(2026, 8, 1) },
       {},
       "access after 2026-09-01T00:00:00.000Z",
     ],
     ["a higher rate", { rateLimit: 100 }, { rateLimit: 101 }, "a rate limit above 100 requests per minute"],
-    [
-      "no limit of the rate",
-      { rateLimit: 100 },
-      { rateLimit: null },
-      "a rate limit above 100 requests per minute",
-    ],
-    [
-      "no limit of the rate by saying nothing",
-      { rateLimit: 100 },
-      {},
-      "a rate limit above 100 requests per minute",
-    ],
+    ["no rate limit", { rateLimit: 100 }, { rateLimit: null }, "a rate limit above 100 requests per minute"],
+    ["no rate limit by default", { rateLimit: 100 }, {}, "a rate limit above 100 requests per minute"],
   ]
 
   beforeEach(async () => {
@@ -895,7 +885,7 @@ describe("no caller can grant more than they have:", () => {
     expect(answer.headers.get("x-databuddy-reason")).toBe("grant_too_wide")
   }
 
-  test.each(limits)("not %s to a new key", async (_, own, input, more) => {
+  test.each(limits)("cannot grant %s to a new key", async (_, own, input, more) => {
     const { secret } = giveKey(app, own)
     const before = state()
     refusedAsTooWide(await call("POST", "/v1/keys", { name: "wider", ...input }, secret), more)
@@ -903,7 +893,7 @@ describe("no caller can grant more than they have:", () => {
   })
 
   test.each(limits.filter(([, , input]) => Object.keys(input).length > 0))(
-    "not %s to a key that they have, or to their own",
+    "cannot grant %s to an existing key, or to their own",
     async (_, own, input, more) => {
       const actor = giveKey(app, own)
       const other = giveKey(app, own)
@@ -915,13 +905,13 @@ describe("no caller can grant more than they have:", () => {
     },
   )
 
-  /** A key that is wider than `own` in one respect. */
+  /** Pairs of keys, of which the second is wider than the first in one respect. */
   const wider: [string, Partial<KeyGrant>, Partial<KeyGrant>][] = [
     ["more scopes", { scopes: ["manage:keys"] }, {}],
     ["other websites", { websites: ["a"] }, { websites: ["b"] }],
     ["all websites", { websites: ["a"] }, {}],
-    ["a later end", { expiresAt: Date.UTC(2026, 8, 1) }, { expiresAt: Date.UTC(2026, 8, 2) }],
-    ["no end", { expiresAt: Date.UTC(2026, 8, 1) }, {}],
+    ["a later expiry", { expiresAt: Date.UTC(2026, 8, 1) }, { expiresAt: Date.UTC(2026, 8, 2) }],
+    ["no expiry", { expiresAt: Date.UTC(2026, 8, 1) }, {}],
     ["a higher rate", { rateLimit: 100 }, { rateLimit: 200 }],
   ]
   const attempts: [string, string, (object | undefined)?][] = [
@@ -942,7 +932,7 @@ describe("no caller can grant more than they have:", () => {
     ["POST", "/rotate"],
     ["DELETE", "/overlap"],
   ]
-  test.each(wider)("a key with %s cannot be seen or changed", async (_, own, other) => {
+  test.each(wider)("cannot see or change a key with %s", async (_, own, other) => {
     const { id, secret: others } = giveKey(app, other)
     const { secret } = giveKey(app, own)
     const before = state()
@@ -963,7 +953,7 @@ describe("no caller can grant more than they have:", () => {
     expect((await call("GET", "/v1/keys", undefined, others)).status).toBe(200)
   })
 
-  test("they can grant, change and revoke what they have", async () => {
+  test("can grant, change and revoke what they have", async () => {
     const own = {
       scopes: ["manage:keys", "track:events"] as KeyGrant["scopes"],
       websites: ["a", "b"],
@@ -983,7 +973,7 @@ describe("no caller can grant more than they have:", () => {
     expect(findKey(app.store.db, id).revokedAt).not.toBeNull()
   })
 
-  test("a key limited to a website only sees and changes that one", async () => {
+  test("with a key limited to a website only sees and changes that website", async () => {
     const { secret } = giveKey(app, { websites: ["a"] })
     const list = await call("GET", "/v1/websites", undefined, secret)
     expect([list.body.total, list.body.websites.map((one: Json) => one.id)]).toEqual([1, ["a"]])

@@ -43,7 +43,7 @@ const unknown: [string, string, object, string | null][] = [
   ["PROPFIND", "/v1/keys", managed("PROPFIND", "/v1/keys"), null],
 ]
 test.each(unknown)(
-  "%s %s is not a route, and responds in the error format of its path",
+  "%s %s is not a route, and the response has the error format of its path",
   async (...expected) => {
     const [method, path, body, echoed] = expected
     app = openApp()
@@ -68,7 +68,7 @@ const failing: [string, string, object, string | null][] = [
     null,
   ],
 ]
-test.each(failing)("an unexpected error of %s %s is only logged", async (...expected) => {
+test.each(failing)("an unexpected error in %s %s is logged, but not sent", async (...expected) => {
   const [method, path, body, echoed] = expected
   let asked = 0
   app = openApp(() => ({
@@ -94,7 +94,7 @@ test.each(failing)("an unexpected error of %s %s is only logged", async (...expe
   })
 })
 
-test("the same error is logged once a second, with the number of omitted lines", async () => {
+test("the same error is logged at most once per second, with the number of omitted lines", async () => {
   app = openApp(() => ({
     crawlers: {
       isCrawler: () => {

@@ -9,7 +9,7 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { PasswordHasher } from "../../src/users/password-hash.ts"
 import { cheapHash, giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// A server with --base-path answers as one without it, whether a proxy removes the path or not.
+// A server with --base-path responds like one without it, whether or not a proxy removes the path.
 
 const basePath = "/stats"
 const ingestPath = "/e"
@@ -30,7 +30,7 @@ const fromPage = { Origin: "https://shop.example", "Content-Type": "text/plain" 
 const view = { type: "track", name: "screen_view", eventId: "v1", path: "https://shop.example/" }
 const json = (value: unknown) => JSON.stringify(value)
 
-/** Requests that succeed, or fail in a way of their own. `Authorization: KEY` stands for a valid key. */
+/** Requests that succeed, or that fail for various reasons. `Authorization: KEY` stands for a valid key. */
 const requests: Sent[] = [
   { method: "POST", path: "/track", headers: { Authorization: key }, body: '{"name":"opened"}' },
   { method: "POST", path: "/track/", headers: { Authorization: key }, body: '{"name":"opened"}' },
@@ -68,7 +68,7 @@ const requests: Sent[] = [
   { method: "PUT", path: "/e/track", headers: { Origin: "https://shop.example" } },
   { method: "POST", path: "/track", headers: { Host: "a b" }, body: "{}" },
   { method: "GET", path: "/v1/me", headers: { Host: "a b" } },
-  // Only the first one is the server's path.
+  // Not the base path, although both start with the same letters.
   { method: "GET", path: "/statistics/health" },
 ]
 
@@ -78,7 +78,7 @@ const everyRoute: Sent[] = createApp({
   scriptName: "app.js",
 } as AppDeps).routes.map(({ method, path }) => ({ method, path: path.replace(/:\w+/g, "x") }))
 
-/** The files that name the path: see below. */
+/** Files that contain the base path. They have their own tests below. */
 const filesWithPath = /^\/(?:e\/)?(?:openapi\.json|docs|(?:databuddy(?:-debug)?|app)\.js)$/
 
 /** A server with a website and a key. */
@@ -109,7 +109,7 @@ async function answer({ app, secret }: ReturnType<typeof open>, { method, path, 
   }
 }
 
-test("no route is below a path that --base-path accepts", () => {
+test("no route starts with a path that --base-path accepts", () => {
   const { options } = addServeOptions(new Command("serve"))
   const accepts = (path: string) => {
     try {
@@ -139,7 +139,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
   const all = [...everyRoute, ...requests].filter(
     ({ method, path }) => method === "OPTIONS" || !filesWithPath.test(path),
   )
-  test.each(all)("$method $path has the answer of a server without --base-path", async (sent) => {
+  test.each(all)("$method $path gets the same response as without --base-path", async (sent) => {
     const expected = await answer(plain, sent)
     const actual = await answer(below, { ...sent, path: prefix + sent.path })
     expect(actual).toEqual(expected)
@@ -165,7 +165,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
     stop.abort()
   })
 
-  test("the scripts of pages send below the path, and their hashes match", async () => {
+  test("page scripts send to addresses below the path, and their hashes match", async () => {
     for (const name of ["databuddy.js", "app.js", "databuddy-debug.js", "e/app.js"]) {
       const { status, headers, body } = await answer(below, { method: "GET", path: `${prefix}/${name}` })
       expect([name, status]).toEqual([name, 200])
@@ -179,7 +179,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
     }
   })
 
-  test("the documentation names the path", async () => {
+  test("the documentation contains the path", async () => {
     const document = JSON.parse((await answer(below, { method: "GET", path: `${prefix}/openapi.json` })).body)
     expect(document.servers).toEqual([{ url: "/stats", description: "This server" }])
     const { body } = await answer(below, { method: "GET", path: `${prefix}/docs` })
@@ -191,7 +191,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
   test.each([
     { proto: "HTTP", name: "databuddy_session", end: "" },
     { proto: "HTTPS", name: "__Secure-databuddy_session", end: "; Secure" },
-  ])("the cookie of a login over $proto is for the path only", async ({ proto, name, end }) => {
+  ])("the cookie of a login over $proto is limited to the path", async ({ proto, name, end }) => {
     const app = openApp(() => ({ https: proto === "HTTPS" }), { basePath })
     try {
       const password = "correct horse battery"
@@ -220,7 +220,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
       const me = async (value: string) =>
         ((await (await send("GET", "/v1/me", { cookie: value })).json()) as { user: object | null }).user
       expect(await me(sent)).toMatchObject({ email: "ada@example.com" })
-      // Of the time before the server had the path.
+      // A cookie from before the server had the path.
       expect(await me(sent.replace(/^.*session/, "__Host-databuddy_session"))).not.toBeNull()
       const logout = await send("POST", "/v1/logout", { cookie: sent })
       expect(logout.headers.get("set-cookie")).toBe(
@@ -232,7 +232,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
     }
   })
 
-  test("requests are counted and listed by their routes", async () => {
+  test("requests are counted and listed under their routes, without the path", async () => {
     const counted = new RequestCounts()
     const app = openApp(() => ({ requests: counted }), { basePath })
     try {
@@ -262,7 +262,7 @@ describe.each(ways)("behind $proxy,", ({ prefix }) => {
   })
 })
 
-test("the path is removed once", async () => {
+test("the path is removed only once", async () => {
   const app = openApp(undefined, { basePath })
   const response = await app.send(new Request("http://localhost/stats/stats/health"))
   expect(response.status).toBe(404)

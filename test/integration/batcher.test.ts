@@ -22,7 +22,7 @@ function batcherOver(
   return { batcher, clock, faults }
 }
 
-/** The outcome of a promise: "stored", or the reason of the rejection. */
+/** Returns "stored" or, if the promise is rejected, the reason. */
 async function outcome(promise: Promise<unknown>): Promise<string> {
   try {
     await promise
@@ -32,7 +32,7 @@ async function outcome(promise: Promise<unknown>): Promise<string> {
   }
 }
 
-test("writes of one turn of the event loop are one commit, and a single request is not delayed", async () => {
+test("writes from one turn of the event loop are committed together, and a single request is not delayed", async () => {
   const batches: number[] = []
   const { batcher } = batcherOver((writes) => {
     batches.push(writes.length)
@@ -43,7 +43,7 @@ test("writes of one turn of the event loop are one commit, and a single request 
   expect(batches).toEqual([3, 1])
 })
 
-test("writes of many bytes are several commits, between which other requests are read", async () => {
+test("large writes are split into several commits, and other requests are read in between", async () => {
   const batches: number[] = []
   const turns: number[] = []
   const { batcher } = batcherOver(
@@ -60,12 +60,12 @@ test("writes of many bytes are several commits, between which other requests are
   expect(turns.length).toBeGreaterThan(1)
 })
 
-test("small writes do not wait for the large ones before them, and large ones wait for one commit of small ones at most", async () => {
+test("small writes do not wait for earlier large ones, and large ones wait for at most one commit of small ones", async () => {
   const commits: number[][] = []
   const { batcher } = batcherOver(
     (writes) => {
       commits.push(writes.map(({ rows }) => rows.length))
-      // Small writes arrive all the time.
+      // Small writes keep arriving.
       if (commits.length < 4) void batcher.submit(write(2))
       return []
     },
@@ -81,7 +81,7 @@ test("small writes do not wait for the large ones before them, and large ones wa
   ])
 })
 
-test("while nothing can be committed, requests beyond the queue limits are rejected at once; afterwards they are accepted", async () => {
+test("requests beyond the queue limits are rejected immediately while nothing can be committed, and accepted afterwards", async () => {
   let locked = true
   const { batcher } = batcherOver(() => {
     if (locked) throw new StoreLockedError()
@@ -94,18 +94,18 @@ test("while nothing can be committed, requests beyond the queue limits are rejec
   expect(await outcome(batcher.submit(write(10, 100)))).toBe("stored")
 })
 
-test("a request that is larger than the queue is accepted while nothing else waits", async () => {
+test("a request that is larger than the queue is accepted if nothing else is waiting", async () => {
   const { batcher } = batcherOver(() => [])
   for (const large of [write(11), write(1, 101)]) {
     const [first, second] = [outcome(batcher.submit(write(1))), outcome(batcher.submit(large))]
-    // Both arrive in one turn: the queue is committed before the large request is added.
+    // Both arrive in one turn, so the queue is committed before the large request is added.
     expect([await first, await second]).toEqual(["stored", "stored"])
     expect(await outcome(batcher.submit(large))).toBe("stored")
     expect(batcher.queued).toEqual({ events: 0, bytes: 0 })
   }
 })
 
-test("one turn of the event loop can bring more than the queue holds: the queue is committed before a request is rejected", async () => {
+test("if one turn of the event loop brings more requests than the queue holds, the queue is committed instead of rejecting them", async () => {
   const batches: number[] = []
   const { batcher } = batcherOver((writes) => {
     batches.push(writes.length)
@@ -116,7 +116,7 @@ test("one turn of the event loop can bring more than the queue holds: the queue 
   expect(batches).toEqual([10, 10, 5])
 })
 
-test("every outcome of a request frees its slots", async () => {
+test("a request frees its slots in the queue whatever its outcome", async () => {
   let turn = 0
   const { batcher } = batcherOver(() => {
     turn++
@@ -148,14 +148,14 @@ test("while the database is locked, requests wait in order, up to the maximum wa
   expect(stored).toEqual([2, 3])
 })
 
-test("an error of one write rejects only that write", async () => {
+test("an error in one write rejects only that write", async () => {
   const { batcher, faults } = batcherOver(() => [undefined, new Error("refused"), undefined])
   const outcomes = [1, 2, 3].map((events) => outcome(batcher.submit(write(events))))
   expect(await Promise.all(outcomes)).toEqual(["stored", "row_refused", "stored"])
   expect(faults).toHaveLength(1)
 })
 
-test("drain resolves when the last queued request is answered", async () => {
+test("drain resolves when the last queued request has been answered", async () => {
   const answered: string[] = []
   const { batcher } = batcherOver(() => [])
   void batcher.submit(write(1)).then(() => answered.push("request"))
@@ -165,7 +165,7 @@ test("drain resolves when the last queued request is answered", async () => {
   await batcher.drain()
 })
 
-test("requests without events take a slot in the queue, maintenance does not", async () => {
+test("requests without events take up a slot in the queue, but maintenance does not", async () => {
   let locked = true
   const { batcher } = batcherOver((writes) => {
     if (locked) throw new StoreLockedError()
@@ -179,7 +179,7 @@ test("requests without events take a slot in the queue, maintenance does not", a
   expect(await own).toBe("stored")
 })
 
-test("between delayed commits rows wait, writes without rows do not, and a full queue rejects; a stop waits for nothing", async () => {
+test("between delayed commits, rows wait, writes without rows do not, and a full queue rejects requests; a stop does not wait", async () => {
   const batches: number[][] = []
   const { batcher, clock } = batcherOver(
     (writes) => {

@@ -9,7 +9,7 @@ import { Database, type Db } from "../../src/store/db/driver.ts"
 import { migrate } from "../../src/store/db/migrate.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 
-// Before migration 0011 each block held one name. Such blocks are read in their old format until they are merged.
+// Before migration 0011, each block held events of one name. Such blocks are read in their old format until they are merged.
 
 let folder: TemporaryFolder
 let db: Db
@@ -49,7 +49,7 @@ function counts(): unknown {
   return { groups: JSON.stringify(groups), source: statistics.source }
 }
 
-test("blocks of one name are read, and merging them does not change results", () => {
+test("blocks with one name are readable, and merging them does not change results", () => {
   expect(blocks()).toEqual([4, 0])
   expect(differences(db)).toEqual([])
   const before = counts()

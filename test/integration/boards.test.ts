@@ -9,7 +9,7 @@ import { createUser } from "../../src/store/users.ts"
 import { createWebsite, findWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -94,7 +94,7 @@ async function created(website: string, more: object = {}): Promise<Json> {
 }
 
 describe("a board", () => {
-  test("has a tile of each kind, each with an id and a place of its own", async () => {
+  test("can have a tile of each kind, each with its own id and position", async () => {
     const board = await created("mine", { tiles: Object.values(tiles) })
     expect(board).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -137,7 +137,7 @@ describe("a board", () => {
     }
   })
 
-  test("takes further tiles, each in the first free place", async () => {
+  test("accepts more tiles, each in the first free position", async () => {
     const { id } = await created("mine", { tiles: [tiles.number] })
     app.clock.now += 1_000
     const { status, body } = await call("POST", `boards/${id}/tiles`, { ...tiles.number, title: "Second" })
@@ -166,7 +166,7 @@ describe("a board", () => {
     }
   })
 
-  test("changes what is asked and nothing else", async () => {
+  test("changes the given fields and nothing else", async () => {
     const board = await created("mine", { tiles: [tiles.number] })
     const renamed = await call("PATCH", `boards/${board.id}`, { name: "New" })
     expect(renamed.body.board).toEqual({ ...board, name: "New", revision: 2 })
@@ -174,7 +174,7 @@ describe("a board", () => {
     expect(emptied.body.board).toEqual({ ...board, name: "New", tiles: [], revision: 3 })
   })
 
-  test("rejects a change of an earlier revision", async () => {
+  test("rejects a change that is based on an earlier revision", async () => {
     const { id } = await created("mine")
     await call("POST", `boards/${id}/tiles`, tiles.number)
     const late = await call("PATCH", `boards/${id}`, { tiles: [], revision: 1 })
@@ -211,23 +211,23 @@ describe("a tile is rejected, with the field named:", () => {
   const { number, chart, table, funnel, retention } = tiles
   const [parameter] = chart.query.parameters
   const wrong: [string, unknown, string, string][] = [
-    ["one that is no object", 1, "kind", "must be one of number, chart, table, funnel, retention"],
-    ["one of another kind", { ...number, kind: "map" }, "kind", "must be one of number, chart"],
+    ["one that is not an object", 1, "kind", "must be one of number, chart, table, funnel, retention"],
+    ["one of an unknown kind", { ...number, kind: "map" }, "kind", "must be one of number, chart"],
     ["one without a title", { ...number, title: "" }, "title", "must be a string of 1 to 256"],
     ["one with half a surrogate pair", { ...number, title: "\ud800" }, "title", "must be a string of 1"],
-    ["one with another field", { ...number, color: "red" }, "color", "is not a field of this request"],
-    ["one with fields of another kind", { ...number, display: "bars" }, "display", "is not a field"],
+    ["one with an unknown field", { ...number, color: "red" }, "color", "is not a field of this request"],
+    ["one with a field of another kind", { ...number, display: "bars" }, "display", "is not a field"],
     ["one without a measure", { ...number, measure: undefined }, "measure", "is required"],
     ["one beyond the last column", { ...number, x: 10 }, "width", "must end within the 12 columns"],
-    ["one beyond the last column, by its width", { ...number, x: 8, width: 5 }, "width", "must end within"],
+    ["one that is too wide for its position", { ...number, x: 8, width: 5 }, "width", "must end within"],
     ["one that is too small", { ...number, width: 1 }, "width", "must be a whole number from 2 to 12"],
     ["one that is too high", { ...number, height: 13 }, "height", "must be a whole number from 2 to 12"],
-    ["one that leads elsewhere", { ...chart, path: "../x" }, "path", "must be a dashboard page"],
-    ["one that leads elsewhere, escaped", { ...chart, path: "%2e%2e/x" }, "path", "must be a dashboard page"],
+    ["one that links elsewhere", { ...chart, path: "../x" }, "path", "must be a dashboard page"],
+    ["one that links elsewhere, escaped", { ...chart, path: "%2e%2e/x" }, "path", "must be a dashboard page"],
     ["one of a website on the board of another", { ...chart, websiteId: "theirs" }, "websiteId", "is only"],
     ["one without a query", { ...chart, query: { parameters: [] } }, "query.parameters", "must be a list of"],
     [
-      "one with a range of its own",
+      "one with its own range",
       { ...chart, query: { parameters: [{ ...parameter, preset: "today" }] } },
       "query.parameters.0.preset",
       "is not a field of this request",
@@ -239,7 +239,7 @@ describe("a tile is rejected, with the field named:", () => {
       "is not valid",
     ],
     [
-      "one with an option that its type does not take",
+      "one with an option that its type does not accept",
       { ...table, query: { parameters: [{ name: "custom_events", window: "7d" }] } },
       "query.parameters.0",
       "is not valid",
@@ -254,7 +254,7 @@ describe("a tile is rejected, with the field named:", () => {
       "must be",
     ],
     [
-      "one of single people",
+      "one that lists people",
       { ...table, query: { parameters: [{ name: "people" }] } },
       "query.parameters.0.name",
       "must not be a type that returns individual events or people",
@@ -266,7 +266,7 @@ describe("a tile is rejected, with the field named:", () => {
       "is required",
     ],
     [
-      "a funnel of another type",
+      "a funnel tile with a query of another type",
       { ...funnel, query: retention.query },
       "query.parameters.0.name",
       "must be funnel for a funnel tile",
@@ -278,7 +278,7 @@ describe("a tile is rejected, with the field named:", () => {
       "must be a column of custom_events_summary: total_events, ",
     ],
     [
-      "a table with such a column",
+      "a table with a column that its type does not have",
       { ...table, columns: [...table.columns, { column: "unique_pages", label: "Pages", format: "count" }] },
       "columns.2.column",
       "must be a column of custom_events: name, ",
@@ -317,7 +317,7 @@ describe("a tile is rejected, with the field named:", () => {
     expect((await call("GET", `boards/${board.id}`)).body.board).toEqual(board)
   })
 
-  test("one with the id of another", async () => {
+  test("one with the id of another tile", async () => {
     const message = "is the id of another tile on the board"
     const tile = { ...tiles.number, id: "a" }
     const both = await call("POST", "boards?website_id=mine", { name: "x", tiles: [tile, tile] })
@@ -330,9 +330,9 @@ describe("a tile is rejected, with the field named:", () => {
 describe("a board is rejected", () => {
   const wrong: [string, object, string][] = [
     ["without a name", { name: "" }, "name"],
-    ["with a name that a terminal acts upon", { name: "\u001b[2J" }, "name"],
-    ["with tiles that are no list", { tiles: {} }, "tiles"],
-    ["with another field", { layout: [] }, "layout"],
+    ["with a terminal escape sequence in its name", { name: "\u001b[2J" }, "name"],
+    ["with tiles that are not a list", { tiles: {} }, "tiles"],
+    ["with an unknown field", { layout: [] }, "layout"],
   ]
   test.each(wrong)("%s", async (_, more, field) => {
     const { id } = await created("theirs")
@@ -344,7 +344,7 @@ describe("a board is rejected", () => {
     }
   })
 
-  test("with one tile more than the maximum", async () => {
+  test("with more tiles than the maximum", async () => {
     const full = Array.from({ length: maxTiles }, () => tiles.number)
     const { id } = await created("mine", { tiles: full })
     for (const answer of [
@@ -359,7 +359,7 @@ describe("a board is rejected", () => {
     }
   })
 
-  test("beyond the maximum of its website", async () => {
+  test("if its website already has the maximum number of boards", async () => {
     const { db } = app.store
     const place = findWebsite(db, "mine").rid
     for (let n = 0; n < maxBoards; n++) createBoard(db, `b${n}`, { place, name: "x", tiles: [] }, 0)
@@ -369,8 +369,8 @@ describe("a board is rejected", () => {
   })
 
   const places: [string, string, number, string][] = [
-    ["of no website", "", 400, "invalid_shape"],
-    ["of a website that does not exist", "?website_id=nobody", 404, "website_unknown"],
+    ["without a website", "", 400, "invalid_shape"],
+    ["for a website that does not exist", "?website_id=nobody", 404, "website_unknown"],
   ]
   test.each(places)("%s", async (_, query, status, reason) => {
     for (const answer of [
@@ -382,7 +382,7 @@ describe("a board is rejected", () => {
   })
 })
 
-describe("a board of all websites", () => {
+describe("a board for all websites", () => {
   const withWebsites = () =>
     created("all", {
       tiles: [undefined, "mine", "theirs", "none", uuid].map((websiteId) => ({
@@ -393,7 +393,7 @@ describe("a board of all websites", () => {
     })
   const titles = (board: Json) => board.tiles.map((tile: Json) => tile.title)
 
-  test("has tiles of single websites", async () => {
+  test("can have tiles for single websites", async () => {
     const board = await withWebsites()
     expect(board.tiles.map((tile: Json) => tile.websiteId)).toEqual([
       undefined,
@@ -408,7 +408,7 @@ describe("a board of all websites", () => {
     ])
   })
 
-  test("shows the tiles of the websites that the caller can access", async () => {
+  test("shows only the tiles of websites that the caller can access", async () => {
     const { id } = await withWebsites()
     const limited = giveKey(app, { websites: ["mine"] }).secret
     const { body } = await call("GET", `boards/${id}`, undefined, limited)
@@ -420,7 +420,7 @@ describe("a board of all websites", () => {
     expect([await counts(), await counts(limited)]).toEqual([[5], [2]])
   })
 
-  test("loses the tiles of a deleted website, and keeps all others as they are", async () => {
+  test("loses the tiles of a deleted website, and keeps all others unchanged", async () => {
     const board = await withWebsites()
     const other = await created("all", { tiles: [{ ...tiles.chart, websiteId: "theirs" }] })
     for (const id of ["mine", uuid]) expect((await call("DELETE", `websites/${id}`)).status).toBe(200)
@@ -434,7 +434,7 @@ describe("a board of all websites", () => {
   })
 })
 
-test("a deleted website loses its boards, and no others are deleted", async () => {
+test("deleting a website deletes its boards and no others", async () => {
   const ids: Record<string, string> = {}
   for (const place of ["mine", "theirs", "none", "all"]) ids[place] = (await created(place)).id
   await call("DELETE", "websites/mine")
@@ -474,7 +474,7 @@ describe("permissions:", () => {
     expect(statuses).toEqual([201, 200, 201, 200])
   })
 
-  test("a viewer reads the boards of their websites, and cannot change any", async () => {
+  test("a viewer can read the boards of their websites, but cannot change any", async () => {
     const { db } = app.store
     const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"], sections: null }
     createUser(db, "ada", user, null, app.clock.now)
@@ -511,7 +511,7 @@ describe("permissions:", () => {
     expect(statuses).toEqual([201, 200, 201, 200])
   })
 
-  test("a share link that is not limited to a board reads none", async () => {
+  test("a share link that is not limited to a board cannot read any", async () => {
     const { db } = app.store
     const { id } = await created("mine", { tiles: [tiles.number] })
     const share = { name: "x", path: `boards?id=${id}`, page: null, embedHosts: [], expiresAt: null }

@@ -13,8 +13,8 @@ import { difference } from "../reference/compare.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
-// Cached results of earlier queries are used for later ones while they are still correct. They are compared with results computed
-// without a cache; the fuzz test compares those with a plain reference.
+// Results of earlier queries are cached and used for later queries as long as they are correct. They are compared with results
+// computed without a cache, which the fuzz tests compare with the reference.
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -30,7 +30,7 @@ beforeEach(() => {
   folder = temporaryFolder()
   db = openTestDatabase(folder.file("a.db"))
   insert(Array.from({ length: days * 8 }, (_, index) => happened(start + index * 3 * hour, index)))
-  // One day has a block in which few events match a filter.
+  // One day has a block in which only a few events match a filter.
   insert(Array.from({ length: 66 }, (_, index) => happened(start + 20 * day + index, index * 3)))
   seal()
 })
@@ -87,11 +87,11 @@ const scopes = [
   scopeOf(start, end, pro),
   scopeOf(start, end, rare),
   scopeOf(start + 5 * hour, end - 19 * hour, [], "America/New_York"),
-  // The same last day, until noon and until the evening.
+  // These end on the same day, at noon and in the evening.
   scopeOf(start + 3 * day, end - 12 * hour),
   scopeOf(start + 3 * day, end - 4 * hour),
   scopeOf(start + 3 * day + 1, end - 1),
-  // Ends off the grid, like the period that an unfinished range is compared with.
+  // Ends in the middle of a minute, like the period that an unfinished range is compared with.
   scopeOf(start + 2 * day, end - 5 * hour - 1),
   scopeOf(end - day, end - 5 * hour + 7),
 ]
@@ -106,7 +106,7 @@ const questions: Query[] = scopes.flatMap((scope): Query[] => [
   { kind: "values", scope, top: 3 },
   { kind: "values", scope, top: 10 },
 ])
-// A single name out of three is counted separately.
+// Only one of the three names is on the page.
 const page = { order: { measure: 0 }, descending: true, offset: 0, limit: 1 }
 for (const scope of scopes) {
   questions.push({ kind: "groups", scope, by: ["event_name", "path"], measures, page })
@@ -136,7 +136,7 @@ for (const scope of scopes.slice(0, 4)) {
   questions.push({ kind: "paths", scope, event: startEvent, before: 2, after: 2 })
 }
 
-// One day, ending off the grid: the same events and measures, by different times.
+// One day that ends in the middle of a minute: the same events and measures with different granularities.
 for (const granularity of ["hourly", "minute", "daily"] as const) {
   const scope = scopeOf(end - day, end - 5 * hour + 7)
   questions.push({ kind: "groups", scope, by: [], granularity, measures })
@@ -156,7 +156,7 @@ function uncachedAnswers(): unknown[] {
   return questions.map((question) => answerOf(reader, question).answer)
 }
 
-/** Runs each query twice: the second result comes from what the first one cached. */
+/** Runs each query twice. The second run uses what the first one cached. */
 function differences(reader: SnapshotReader, expected = uncachedAnswers()): string[] {
   return questions.flatMap((question, index) =>
     [1, 2].flatMap(() => difference(question, answerOf(reader, question).answer, expected[index]) ?? []),
@@ -164,11 +164,11 @@ function differences(reader: SnapshotReader, expected = uncachedAnswers()): stri
 }
 
 const cases: [sentence: string, ...happens: (() => void)[]][] = [
-  ["an event came in just now", () => insert([happened(end - 1, 1)]), seal],
+  ["an event has just arrived", () => insert([happened(end - 1, 1)]), seal],
   ["there is a new visitor", () => insert([{ ...happened(end, 1), anonymousId: "new" }]), seal],
-  ["an event came in late", () => insert([happened(start + 10 * day + 1, 1)]), seal],
+  ["an event arrived late", () => insert([happened(start + 10 * day + 1, 1)]), seal],
   [
-    "events of all days came in late",
+    "an event of each day arrived late",
     () => insert(Array.from({ length: days }, (_, index) => happened(start + index * day + 1, index + 5))),
     seal,
   ],
@@ -178,9 +178,9 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
     seal,
   ],
   ["the oldest events were deleted", () => db.exec("delete from event_rows where id < 30"), seal],
-  ["a whole day is gone", () => db.exec("delete from event_rows where id between 81 and 88"), seal],
+  ["a whole day was deleted", () => db.exec("delete from event_rows where id between 81 and 88"), seal],
   [
-    "a person is gone",
+    "a person was deleted",
     () => db.exec("delete from event_rows where anonymous_id = 'visitor 3' and id > 150"),
     seal,
   ],
@@ -194,7 +194,7 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
     seal,
   ],
   [
-    "a crawler came",
+    "events of a crawler arrived",
     () => insert([{ ...happened(start + 10 * day + 1, 1), crawler: 1 }]),
     seal,
     () => insert([{ ...happened(start + 10 * day + 2, 1), crawler: 1 }]),
@@ -218,11 +218,11 @@ describe("the cached results of earlier queries", () => {
     })
   }
 
-  test("suffice if no event was added since, and are combined with rows if one was", () => {
+  test("are sufficient if no event was added since, and are combined with rows otherwise", () => {
     const reader = newReader()
     const sources = () => [...new Set(questions.map((question) => answerOf(reader, question).source))].sort()
     sources()
-    // Ranges that start off the grid, and breakdowns by ids, are computed again.
+    // Ranges that do not start at a minute, and breakdowns by ids, are computed again.
     expect(sources()).toEqual(["blocks", "kept", "kept+blocks"])
     const summary: Query = { kind: "groups", scope: scopeOf(start, end), by: [], measures }
     insert([happened(start + 10 * day, 1)])

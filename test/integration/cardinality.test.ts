@@ -23,7 +23,7 @@ import { mulberry32, picker } from "../support/random.ts"
 
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 0, 1)
-/** Days since 1970: all days are over, so that their blocks are merged. */
+/** A day long after all test data, in days since 1970. All days of the data are over by then, so their blocks are merged. */
 const farDay = 30_000
 
 let folder: ReturnType<typeof temporaryFolder>
@@ -56,7 +56,7 @@ function eventOf(properties: object, changes: Partial<EventRow> = {}): EventRow 
 const many = <Item>(count: number, make: (index: number) => Item) =>
   Array.from({ length: count }, (_, index) => make(index))
 
-/** Not in the order of time, as when many senders send events. */
+/** Not in chronological order, as when many clients send events. */
 const timeOf = (index: number) => start + ((index * 7_919) % 40_000)
 const wide = (index: number) => `${index} `.padEnd(16_000, `${index % 10}`)
 
@@ -64,7 +64,7 @@ const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const nested = (depth: number, value: unknown): unknown =>
   depth === 0 ? value : depth % 2 ? [nested(depth - 1, value)] : { plan: nested(depth - 1, value) }
 
-/** An event with any number of keys, known and new, values of any size and depth, and any name, day and ids. */
+/** A random event: any number of known and new keys, values of any size and depth, and any name, day and ids. */
 function anyEvent(random: ReturnType<typeof picker>, from: number): EventRow {
   const text = () => `${random.whole(0, 9)}`.padEnd(random.of([1, 20, 300, 9_000]), "x")
   const values: (() => unknown)[] = [
@@ -91,7 +91,7 @@ function anyEvent(random: ReturnType<typeof picker>, from: number): EventRow {
   })
 }
 
-/** Rows, 1,000 at most; `from` differs from call to call. */
+/** Each function returns at most 1,000 rows. Calls with different values of `from` return different keys or values. */
 const shapes: Record<string, (from: number) => EventRow[]> = {
   "more keys than a block has columns": (from) =>
     many(300, (index) =>
@@ -104,11 +104,11 @@ const shapes: Record<string, (from: number) => EventRow[]> = {
             { ts: timeOf(index) },
           ),
     ),
-  "a key of its own in each event": (from) =>
+  "a different key in each event": (from) =>
     many(600, (index) => eventOf({ [`item_${from + index}`]: 1, plan: "pro" }, { ts: timeOf(index) })),
   "long texts that are all different": (from) =>
     many(450, (index) => eventOf({ text: wide(from + index), plan: "pro" }, { ts: timeOf(index) })),
-  "a name and day of its own for each event": (from) =>
+  "events with many names on many days": (from) =>
     many(600, (index) =>
       eventOf({ plan: "pro" }, { name: `n${(from + index) % 40}`, ts: start + (index % 30) * dayMs }),
     ),
@@ -119,7 +119,7 @@ const shapes: Record<string, (from: number) => EventRow[]> = {
         { ts: timeOf(index) },
       ),
     ),
-  "very many keys in some events": (from) =>
+  "hundreds of keys in some events": (from) =>
     many(30, (index) =>
       eventOf(
         {
@@ -183,8 +183,8 @@ function questions(): Query[] {
 }
 
 /**
- * In order; all queries run after each. Sealing changes no event, so the reference runs only after a change. `alsoTiny`: also run
- * them with little memory, once in rows, in blocks and in both.
+ * Applied in this order. All queries run in each state. Sealing does not change events, so the reference only runs after a change.
+ * If `alsoTiny` is set, the queries also run with little memory. This covers rows, blocks, and a mixture of both.
  */
 const states: {
   state: string
@@ -208,13 +208,13 @@ const states: {
       insertRows(db, rows(2_000).slice(0, 100))
     },
   },
-  { state: "made again", seal: () => sealAll(db, farDay) },
+  { state: "rebuilt", seal: () => sealAll(db, farDay) },
 ]
 
-/** So little memory that unsealed rows are read a part at a time. */
+/** So little memory that unsealed rows are read in parts. */
 const tinyTail = { rows: 400_000, bytes: 200_000, partBytes: 100_000, idBytes: 134_217_728 }
 
-describe("answers are those of the reference for", () => {
+describe("results match the reference for", () => {
   for (const [shape, rows] of Object.entries(shapes)) {
     test(`${shape}, in every state`, () => {
       const clocks = new Clocks()
@@ -241,7 +241,7 @@ describe("answers are those of the reference for", () => {
   }
 })
 
-describe("properties with very many keys", () => {
+describe("properties with thousands of keys", () => {
   const ofDay = { ...scope, from: start, to: start + dayMs, filters: [] }
   const groupsBy = (by: "property.item"[]): Query => ({
     kind: "groups",
@@ -252,7 +252,7 @@ describe("properties with very many keys", () => {
   const count = groupsBy([])
   const byItem = groupsBy(["property.item"])
 
-  /** Characters of JSON that a query parses. */
+  /** Number of characters of JSON that a query parses. */
   function parsedBy(query: Query): number {
     const parse = spyOn(JSON, "parse")
     try {
@@ -267,7 +267,7 @@ describe("properties with very many keys", () => {
     ["rows", false],
     ["blocks", true],
   ]
-  test.each(states)("are parsed only by queries that read them, and one key alone, in %s", (_, isSealed) => {
+  test.each(states)("in %s are only parsed by queries that read them, and only for one key", (_, isSealed) => {
     const events = many(40, (index) =>
       eventOf(
         {
@@ -292,7 +292,7 @@ describe("properties with very many keys", () => {
     expect(parsedBy(byItem) / all).toBeLessThan(0.15)
   })
 
-  test("in rows are sealed soon, but queries that do not read them do not wait for that", () => {
+  test("in rows are sealed early, but do not slow down queries that do not read them", () => {
     insertRows(
       db,
       many(40, (index) => eventOf(Object.fromEntries(many(1_500, (key) => [`key_${index}_${key}`, 0])))),
@@ -308,7 +308,7 @@ describe("properties with very many keys", () => {
 })
 
 describe("sealing", () => {
-  test("builds more blocks from events that take much memory, and merges them only as far as memory allows", () => {
+  test("builds more blocks from events that take up a lot of memory, and merges them only as far as memory allows", () => {
     for (const from of [0, 450]) insertRows(db, shapes["long texts that are all different"]?.(from) ?? [])
     sealAll(db, farDay)
     const blocks = db.prepare("select events, bytes from blocks").all() as { events: number; bytes: number }[]
@@ -317,7 +317,7 @@ describe("sealing", () => {
     expect(blocks.reduce((sum, { events }) => sum + events, 0)).toBe(900)
   })
 
-  test("builds the columns of the keys that a block has: 40 events with 1,500 other keys each become one block", () => {
+  test("builds one block from 40 events with 1,500 different keys each", () => {
     insertRows(
       db,
       many(40, (index) => eventOf(Object.fromEntries(many(1_500, (key) => [`key_${index}_${key}`, 0])))),
@@ -347,7 +347,7 @@ describe("sealing", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("takes space in proportion to what was sent, not for each key and event", () => {
+  test("uses space in proportion to what was sent, not to the number of keys times the number of events", () => {
     insertRows(
       db,
       many(5_000, (index) => eventOf({ [`item_${index}`]: 1 }, { ts: start + index })),
@@ -357,7 +357,7 @@ describe("sealing", () => {
     expect(bytes).toBeLessThan(500_000)
   })
 
-  test("merges the many blocks of several names into one in one step", () => {
+  test("merges many blocks with several names into one in one step", () => {
     for (let part = 0; part < 3; part++) {
       insertRows(
         db,
@@ -371,7 +371,7 @@ describe("sealing", () => {
   })
 })
 
-test("a list of more keys than fit the memory of an answer is refused", () => {
+test("a list with more keys than fit into the query memory is rejected", () => {
   insertRows(
     db,
     many(40, (index) => eventOf(Object.fromEntries(many(100, (key) => [`${index}_${key}`, 1])))),
@@ -390,7 +390,7 @@ test("a list of more keys than fit the memory of an answer is refused", () => {
   }
 })
 
-test("a breakdown by 20,000 values, compared with the period before, takes 8 MB of memory", () => {
+test("a breakdown by 20,000 values that is compared with the previous period needs 8 MB of memory", () => {
   const rows = many(40_000, (index) =>
     eventOf(
       { item: `item ${index % 20_000}` },
@@ -443,7 +443,7 @@ describe("new property keys", () => {
       }),
     )
 
-  test("beyond the limit stay with their events, also after a restart, until the next day and for that website alone", () => {
+  test("beyond the limit of a website and day are stored with their events, also after a restart", () => {
     createWebsite(db, "a", { domain: "a.example", name: "a", allowedOrigins: [], anonymize: "off" }, start)
     send(0, 60)
     expect(dictionary()).toBe(maxNewKeysPerDay)
@@ -457,7 +457,7 @@ describe("new property keys", () => {
     send(300, 10, { receivedAt: start + dayMs })
     expect(dictionary()).toBe(maxNewKeysPerDay + 1_000)
     expect(stored()).toBe(4_500)
-    // Known keys in another set, and an event without properties.
+    // Known keys in a new combination, and an event without properties.
     insertRows(db, [eventOf({ key_0_1: 1, key_1_1: "x" }), eventOf({})])
     expect(db.prepare("select keys from event_types order by id desc limit 2").pluck().all()).toEqual([
       "[]",
@@ -465,7 +465,7 @@ describe("new property keys", () => {
     ])
   })
 
-  test("of an event that is not stored do not count", () => {
+  test("of an event that is not stored do not count towards the limit", () => {
     send(0, 20)
     expect(() =>
       insertRows(db, [

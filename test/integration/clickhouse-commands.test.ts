@@ -37,7 +37,7 @@ async function databuddy(...args: string[]): Promise<{ code: number; out: string
   return { code, ...output }
 }
 
-/** A command with the cluster and the file. */
+/** Runs a `databuddy clickhouse` command with the cluster and the file. */
 const onFile = (command: string, ...args: string[]) =>
   databuddy("clickhouse", command, "--clickhouse", stub.url, "--db", db, ...args)
 const migrate = (...args: string[]) => databuddy("clickhouse", "migrate", "--clickhouse", stub.url, ...args)
@@ -72,7 +72,7 @@ function eventsIn(path: string): unknown[] {
   }
 }
 
-test("a file moves to a cluster and back, and both sides agree", async () => {
+test("a file is copied to a cluster and back, and both sides agree", async () => {
   fill()
   expect((await migrate()).out).toBe("applied  0001_events\n")
   expect((await migrate()).out).toBe("no pending migrations\n")
@@ -112,7 +112,7 @@ test("compare exits with code 1 and lists the days that differ", async () => {
   expect((await onFile("compare")).code).toBe(0)
 })
 
-test("fetch adds the events that only the cluster has to a file that was restored from a backup", async () => {
+test("fetch adds the events that are only in the cluster to a file that was restored from a backup", async () => {
   fill()
   await migrate()
   await onFile("load")
@@ -130,7 +130,7 @@ test("fetch adds the events that only the cluster has to a file that was restore
   expect((await onFile("load")).code).toBe(0)
 })
 
-test("fetch and load unite a restored file that has new events with the ids of those in the cluster", async () => {
+test("fetch and load merge a restored file with the cluster if its new events have ids that are in use there", async () => {
   fill()
   await migrate()
   await onFile("load")
@@ -158,7 +158,7 @@ test("fetch and load unite a restored file that has new events with the ids of t
   expect(names([...stub.events.values()]).sort()).toEqual(["only in the cluster", "only in the file"])
 })
 
-test("fetch into a new file: an event to come does not get an id that was shipped, also if the newest event was deleted since", async () => {
+test("after a fetch into a new file, a new event does not get an id that was shipped, even if the newest event was deleted", async () => {
   fill()
   await migrate()
   await onFile("load")
@@ -171,7 +171,7 @@ test("fetch into a new file: an event to come does not get an id that was shippe
   expect([...stub.events.values()].map(({ name }) => name)).toContain("next")
 })
 
-test("fetch does not bring back an event that is still to be deleted in the cluster", async () => {
+test("fetch does not restore an event that has yet to be deleted in the cluster", async () => {
   fill()
   await migrate()
   await onFile("load")
@@ -185,7 +185,7 @@ test("fetch does not bring back an event that is still to be deleted in the clus
   expect(stub.events.has(2)).toBe(false)
 })
 
-test("fetch leaves a comparison to the next load that was to do before", async () => {
+test("fetch leaves a pending comparison to the next load", async () => {
   fill()
   await migrate()
   await onFile("load")
@@ -194,7 +194,7 @@ test("fetch leaves a comparison to the next load that was to do before", async (
   expect(withDatabase(db, (open) => readShipping(open)?.mustCompare)).toBe(true)
 })
 
-test("after a restore, the cluster gets the events again that were deleted since the backup", async () => {
+test("after a restore, events that were deleted since the backup are shipped to the cluster again", async () => {
   fill()
   await migrate()
   await onFile("load")
@@ -208,7 +208,7 @@ test("after a restore, the cluster gets the events again that were deleted since
   expect(stub.events.has(2)).toBe(true)
 })
 
-test("fetch lets a file continue that was restored from a backup that predates its first shipment", async () => {
+test("after a fetch, a file restored from a backup that predates its first shipment can be shipped", async () => {
   fill()
   await migrate()
   writeFileSync(folder.file("backup.db"), readFileSync(db))
@@ -223,7 +223,7 @@ test("fetch lets a file continue that was restored from a backup that predates i
   expect([...stub.events.values()].map(({ name }) => name)).toContain("next")
 })
 
-test("load does not run beside another process that ships, and says so", async () => {
+test("load fails with an error while another process is shipping", async () => {
   fill()
   await migrate()
   const lock = new ServerLock(`${db}-shipping`, process.pid, () => new Error("locked"))
@@ -254,7 +254,7 @@ describe("after events were removed from the file", () => {
     })
   })
 
-  test("serve without --clickhouse refuses to start, and says how to bring them back", async () => {
+  test("serve without --clickhouse refuses to start, and says how to restore them", async () => {
     const { code, err } = await databuddy("serve", "--db", db, "--port", "0", "--no-setup")
     expect(code).toBe(1)
     expect(err).toContain(`error: ${removed}, and --clickhouse is not set`)
@@ -262,7 +262,7 @@ describe("after events were removed from the file", () => {
   })
 
   const refused: { what: string; args: string[]; says: string[] }[] = [
-    { what: "a query of them", args: ["query", "events", "--from", "2026-05-01"], says: [removed] },
+    { what: "a query for them", args: ["query", "events", "--from", "2026-05-01"], says: [removed] },
     { what: "a complete export", args: ["export"], says: [removed, "set --clickhouse", "clickhouse fetch"] },
     {
       what: "the export of a person",
@@ -275,13 +275,13 @@ describe("after events were removed from the file", () => {
       says: [removed, "set --clickhouse", "nothing was changed"],
     },
   ]
-  test.each(refused)("$what is refused", async ({ args, says }) => {
+  test.each(refused)("$what is rejected", async ({ args, says }) => {
     const { code, err } = await databuddy(...args, "--db", db)
     expect(code).toBe(1)
     for (const text of says) expect(err).toContain(text)
   })
 
-  test("queries and exports of later days and of other websites are answered", async () => {
+  test("queries and exports of later days and of other websites work", async () => {
     expect((await databuddy("query", "events", "--from", "2026-06-02", "--db", db)).code).toBe(0)
     expect(
       (await databuddy("query", "events", "--from", "2026-05-01", "--website", "none", "--db", db)).code,
@@ -289,7 +289,7 @@ describe("after events were removed from the file", () => {
     expect((await databuddy("export", "--from", "2026-06-02", "--db", db)).code).toBe(0)
   })
 
-  test("an export with --clickhouse has the removed events, and --out appears only if it is complete", async () => {
+  test("an export with --clickhouse contains the removed events, and the file of --out only appears once it is complete", async () => {
     const out = folder.file("out.ndjson")
     const exportAll = (...args: string[]) =>
       databuddy("export", "--clickhouse", stub.url, "--db", db, "--website", "shop", ...args)
@@ -306,7 +306,7 @@ describe("after events were removed from the file", () => {
     expect(existsSync(folder.file("failed.ndjson"))).toBe(false)
   })
 
-  test("forget names the events in the cluster, and deletes them there", async () => {
+  test("forget reports the events in the cluster, and deletes them there", async () => {
     const id = [...stub.events.values()].find(({ anonymous_id }) => anonymous_id === "ann")?.id ?? 0
     const event = stub.events.get(id) as StoredEvent
     stub.queryRows = [[id, Date.UTC(2026, 5, 1) / day, String(hashOf(event)), "key", null]]
@@ -337,7 +337,7 @@ describe("after events were removed from the file", () => {
     expect(out).toContain(`note: ${removed}; a server with --clickhouse also deletes them from the cluster`)
   })
 
-  test("compare, load and load --replace agree, and keep the only copy", async () => {
+  test("compare, load and load --replace find no differences, and keep the only copy", async () => {
     const { size } = stub.events
     for (const args of [["compare"], ["load"], ["load", "--replace"]]) {
       const { code, out } = await onFile(args[0] ?? "", ...args.slice(1))
@@ -347,7 +347,7 @@ describe("after events were removed from the file", () => {
     expect(stub.events.size).toBe(size)
   })
 
-  test("fetch brings them back, and everything works without the cluster again", async () => {
+  test("fetch restores them, and everything works without the cluster again", async () => {
     const { code, out, err } = await onFile("fetch")
     expect({ code, err }).toEqual({ code: 0, err: "" })
     expect(out).toContain("removed   2 removed events stored again")
@@ -356,7 +356,7 @@ describe("after events were removed from the file", () => {
     expect((await onFile("compare")).out).not.toContain("only in cluster")
   })
 
-  test("fetch says what the cluster has lost, and load --replace accepts it", async () => {
+  test("fetch reports events that the cluster has lost, and load --replace accepts the loss", async () => {
     const lost = [...stub.events.values()].find(({ anonymous_id }) => anonymous_id === "bob")?.id ?? 0
     stub.events.delete(lost)
     const failed = await onFile("fetch")
@@ -366,13 +366,13 @@ describe("after events were removed from the file", () => {
     expect((await onFile("fetch")).code).toBe(0)
   })
 
-  test("fetch into another file has everything", async () => {
+  test("fetch into another file restores everything", async () => {
     db = folder.file("new.db")
     expect((await onFile("fetch")).code).toBe(0)
     expect(eventsIn(db)).toHaveLength(stub.events.size)
   })
 
-  test("an import of their days is refused, because duplicates could not be found", async () => {
+  test("an import of their days is rejected because duplicates could not be found", async () => {
     const line = { type: "event", website_id: "shop", name: "x", timestamp: Date.UTC(2026, 5, 1, 3) }
     const file = folder.file("events.ndjson")
     writeFileSync(file, `${JSON.stringify(line)}\n${JSON.stringify({ ...line, website_id: null })}\n`)
@@ -381,7 +381,7 @@ describe("after events were removed from the file", () => {
     expect(JSON.parse(out)).toMatchObject({ events: { added: 1 }, refused: { reasons: { day_removed: 1 } } })
   })
 
-  test("doctor and check say how much is in the cluster only", async () => {
+  test("doctor and check report how many events are only in the cluster", async () => {
     const line = async (...args: string[]) =>
       (await databuddy("doctor", "--db", db, ...args)).out
         .split("\n")
@@ -393,7 +393,7 @@ describe("after events were removed from the file", () => {
     expect(out).toContain("only in cluster  2 events before 2026-06-02")
   })
 
-  test("a backup that is restored knows what was removed", async () => {
+  test("a restored backup still knows what was removed", async () => {
     const backup = folder.file("backup.db")
     expect((await databuddy("backup", backup, "--db", db)).code).toBe(0)
     expect((await databuddy("restore", backup, "--db", db)).out).toContain("only in cluster")
@@ -410,7 +410,7 @@ const mistakes: { what: string; args: string[]; says: string }[] = [
     says: "contains a password",
   },
   {
-    what: "a URL of another kind",
+    what: "a URL with another scheme",
     args: ["serve", "--clickhouse", "clickhouse://host:9000"],
     says: "It must be a URL such as https://user@host:8443/database",
   },
@@ -452,7 +452,7 @@ test("an unreachable cluster is reported", async () => {
   stub = await startClickHouseStub()
 })
 
-test("doctor names the cluster and what is not shipped", async () => {
+test("doctor reports the cluster and the events that have not been shipped", async () => {
   fill()
   await migrate()
   const lines = async () => {
@@ -491,7 +491,7 @@ test("migrate --print prints replicated and distributed tables for a cluster", a
   expect(out).not.toMatch(/engine = ReplacingMergeTree/)
 })
 
-test("the tables of a cluster cannot become those of one server", async () => {
+test("tables created for a cluster cannot be migrated for a single server", async () => {
   await migrate("--clickhouse-cluster", "main")
   expect((await migrate()).err).toContain("were created with --clickhouse-cluster main")
 })
@@ -507,7 +507,7 @@ const addresses: [string, ReturnType<typeof parseClusterUrl>][] = [
   ["https://me:secret@host/a", undefined],
   ["host:8443", undefined],
 ]
-test.each(addresses)("%s is the address of a cluster, or not", (text, expected) => {
+test.each(addresses)("the address %s is accepted or rejected", (text, expected) => {
   expect(parseClusterUrl(text)).toEqual(expected)
 })
 
