@@ -5,7 +5,7 @@ import { GeoTable } from "../../src/ingest/geo.ts"
 import { openApp } from "../support/app.ts"
 import { mmdbFile } from "../support/mmdb.ts"
 
-// `ClientContexts` as `openServer` creates it from the flags of `serve`.
+// Tests `ClientContexts` as `openServer` creates it from the flags of `serve`.
 
 const closers: (() => Promise<void>)[] = []
 let plain: ClientContexts
@@ -63,14 +63,14 @@ describe("the country comes from", () => {
   ][] = [
     ["the built-in table", () => plain, "8.8.8.8", {}, ["US", "", ""]],
     [
-      "the address that a trusted proxy names",
+      "the client address that a trusted proxy sends",
       () => plain,
       proxy,
       { "x-forwarded-for": "8.8.8.8" },
       ["US", "", ""],
     ],
     [
-      "the peer if it is not a proxy",
+      "the peer address if it is not a proxy",
       () => plain,
       "8.8.8.8",
       { "x-forwarded-for": "193.0.6.139" },
@@ -107,14 +107,14 @@ describe("the country comes from", () => {
       ["US", "", ""],
     ],
     [
-      "nothing if the header says XX",
+      "nothing if the header is XX",
       () => withHeader,
       proxy,
       { "cf-ipcountry": "XX", "x-forwarded-for": "8.8.8.8" },
       ["", "", ""],
     ],
     [
-      "nothing if the header says T1",
+      "nothing if the header is T1",
       () => withHeader,
       proxy,
       { "cf-ipcountry": "T1", "x-forwarded-for": "8.8.8.8" },
@@ -137,14 +137,14 @@ describe("the country comes from", () => {
     ["the file of --geo-db alone", () => withFile, "193.0.6.139", {}, ["", "", ""]],
     ["no file for a private address", () => withFile, "192.168.1.1", {}, ["", "", ""]],
     [
-      "the header, with region and city of the same country",
+      "the header, with a region and city in the same country",
       () => withBoth,
       proxy,
       { "cf-ipcountry": "DE", "x-forwarded-for": "8.8.8.8" },
       ["DE", "Bavaria", "Munich"],
     ],
     [
-      "the header, without a city of another country",
+      "the header, without a city in another country",
       () => withBoth,
       proxy,
       { "cf-ipcountry": "AT", "x-forwarded-for": "8.8.8.8" },
@@ -165,14 +165,14 @@ describe("the country comes from", () => {
   }
 })
 
-describe("of an item are stored", () => {
+describe("a client context contains", () => {
   const cases: [what: string, item: ClientInput, expected: Record<string, string>][] = [
     ["a language", { language: "de-DE" }, { language: "de-DE" }],
     ["a language in another case", { language: "DE-de" }, { language: "de-DE" }],
-    ["a language in the form of POSIX", { language: "pt_BR" }, { language: "pt-BR" }],
+    ["a language in POSIX format", { language: "pt_BR" }, { language: "pt-BR" }],
     ["a language with a script", { language: "zh-hant-tw" }, { language: "zh-Hant-TW" }],
     ["a language without its extensions", { language: "de-DE-u-co-phonebk" }, { language: "de-DE" }],
-    ["no language that is not one", { language: "english please" }, { language: "" }],
+    ["no language from other text", { language: "english please" }, { language: "" }],
     ["no language of 10,000 characters", { language: "x".repeat(10_000) }, { language: "" }],
     ["no language that is a number", { language: 7 }, { language: "" }],
     ["no language *", { language: "*" }, { language: "" }],
@@ -186,7 +186,7 @@ describe("of an item are stored", () => {
     ["no time zone that is null", { timezone: null }, { timezone: "" }],
     ["a screen", { screen_resolution: "1920x1080" }, { screen_resolution: "1920x1080" }],
     ["no screen without a size", { screen_resolution: "0x0" }, { screen_resolution: "" }],
-    ["no screen of 6 digits", { screen_resolution: "192000x1080" }, { screen_resolution: "" }],
+    ["no screen with 6 digits", { screen_resolution: "192000x1080" }, { screen_resolution: "" }],
     ["no screen with fractions", { screen_resolution: "1920.5x1080" }, { screen_resolution: "" }],
     ["no screen that is an object", { screen_resolution: { width: 1 } }, { screen_resolution: "" }],
     ["a Mac", { screen_resolution: "1440x900" }, { os_name: "macOS", device_type: "desktop" }],
@@ -200,7 +200,7 @@ describe("of an item are stored", () => {
       { screen_resolution: "1024x1366" },
       { os_name: "iOS", device_type: "tablet" },
     ],
-    ["nothing of an empty item", {}, { language: "", timezone: "", screen_resolution: "" }],
+    ["nothing from an empty item", {}, { language: "", timezone: "", screen_resolution: "" }],
   ]
   for (const [what, item, expected] of cases) {
     test(what, () => {
@@ -211,7 +211,7 @@ describe("of an item are stored", () => {
     })
   }
 
-  test("the fields of a client context and nothing else: no address, no user agent", () => {
+  test("no other fields of the item, no address and no user agent", () => {
     const sender = senderOf(withFile, "8.8.8.8", { "user-agent": macSafari })
     const item = { language: "en", timezone: "UTC", screen_resolution: "1440x900", path: "/", ip: "8.8.8.8" }
     expect(withFile.clientContext(sender, item)).toEqual({

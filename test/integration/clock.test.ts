@@ -9,7 +9,7 @@ import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { openApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 
-// Days from here on, in the cases too.
+// All times in the cases are in days since this one.
 const start = Date.UTC(2026, 0, 1)
 const day = 86_400_000
 const hour = 1 / 24
@@ -33,7 +33,7 @@ function receive(...days: number[]): void {
   inserter.insert(days.map((at) => eventRow({ ts: start - 400 * day, receivedAt: start + at * day })))
 }
 
-/** The trusted time at each observation, in days. The first observation is the start. */
+/** Returns the trusted time at each observation, in days. The first observation is at the start of the server. */
 function looks(...readings: { now: number; elapsed: number }[]): number[] {
   const [first = { now: 0, elapsed: 0 }, ...more] = readings
   const time = new TrustedClock(db, start + first.now * day, first.elapsed * day)
@@ -43,56 +43,56 @@ function looks(...readings: { now: number; elapsed: number }[]): number[] {
   })
 }
 
-describe("at the start the clock is", () => {
+describe("at the start, the clock is", () => {
   const hourly = (from: number, to: number) =>
     Array.from({ length: (to - from) * 24 }, (_, index) => from + index * hour)
   const cases = [
-    { sentence: "believed in a new database", received: [], now: 0.5, taken: 0.5 },
+    { sentence: "trusted if the database is new", received: [], now: 0.5, taken: 0.5 },
     {
-      sentence: "not believed long after a database was made that is empty",
+      sentence: "not trusted if the database is empty and was created long ago",
       received: [],
       now: 30,
       taken: 0,
     },
-    { sentence: "believed right after the last event", received: hourly(0, 40), now: 40, taken: 40 },
-    { sentence: "believed within a day of it", received: hourly(0, 40), now: 40.9, taken: 40.9 },
+    { sentence: "trusted right after the last event", received: hourly(0, 40), now: 40, taken: 40 },
+    { sentence: "trusted within a day of the last event", received: hourly(0, 40), now: 40.9, taken: 40.9 },
     {
-      sentence: "taken for the last receipt where the server was stopped for long, or the clock is ahead",
+      sentence: "replaced by the time of the last event if the server was stopped for long or the clock is ahead",
       received: hourly(0, 40),
       now: 90,
       taken: 90,
       but: 39.958,
     },
     {
-      sentence: "not believed for an event that was received after the leap",
+      sentence: "not trusted because of one event that was received after a jump",
       received: [...hourly(0, 40), 90],
       now: 90,
       taken: 90,
       but: 0,
     },
     {
-      sentence: "not believed for half a day of events after the leap",
+      sentence: "not trusted because of half a day of events after a jump",
       received: [...hourly(0, 40), ...hourly(90, 91).slice(0, 12)],
       now: 90.5,
       taken: 90.5,
       but: 0,
     },
     {
-      sentence: "believed after more than a day of them",
+      sentence: "trusted after more than a day of events after a jump",
       received: [...hourly(0, 40), ...hourly(90, 92)],
       now: 92,
       taken: 92,
     },
-    { sentence: "believed with an event in a day and a half", received: [0, 30, 31.5], now: 32, taken: 32 },
-    { sentence: "not believed with an event a week", received: [0, 14, 21, 28], now: 28.5, taken: 0 },
+    { sentence: "trusted if events are a day and a half apart", received: [0, 30, 31.5], now: 32, taken: 32 },
+    { sentence: "not trusted if events are a week apart", received: [0, 14, 21, 28], now: 28.5, taken: 0 },
     {
-      sentence: "never overtaken: one that was set back counts",
+      sentence: "trusted if it was set back",
       received: hourly(0, 40),
       now: -5,
       taken: -5,
     },
     {
-      sentence: "not believed for events that an import brought from before",
+      sentence: "not trusted because of imported events with earlier times",
       received: [...hourly(0, 40), -100, -99, -98.5],
       now: 90,
       taken: 0,
@@ -113,31 +113,31 @@ describe("at the start the clock is", () => {
   })
 })
 
-describe("while it runs", () => {
+describe("while the server runs", () => {
   const begin = { now: 0, elapsed: 0 }
   const cases = [
     {
-      sentence: "a clock that runs is believed, for years",
+      sentence: "a clock that runs normally is trusted for years",
       readings: [begin, { now: 700, elapsed: 700 }, { now: 1_400, elapsed: 1_400 }],
       taken: [0, 700, 1_400],
     },
     {
-      sentence: "a correction or a suspended machine of less than a day is",
+      sentence: "a correction or suspension of less than a day is trusted",
       readings: [begin, { now: 0.9, elapsed: 0 }, { now: 1.8, elapsed: 0.1 }, { now: 1, elapsed: 0.2 }],
       taken: [0, 0.9, 1.8, 1],
     },
     {
-      sentence: "after a leap the time goes on from before it",
+      sentence: "after a jump, time continues from before it",
       readings: [begin, { now: 500, elapsed: 0.1 }, { now: 500.5, elapsed: 0.6 }],
       taken: [0, 0.1, 0.6],
     },
     {
-      sentence: "a leap counts when the clock has run on for a day",
+      sentence: "a jump is trusted once the clock has run for a day after it",
       readings: [begin, { now: 500, elapsed: 0 }, { now: 500.9, elapsed: 0.9 }, { now: 501, elapsed: 1 }],
       taken: [0, 0, 0.9, 501],
     },
     {
-      sentence: "a second leap makes it wait for a day more",
+      sentence: "a second jump is trusted a day later",
       readings: [
         begin,
         { now: 500, elapsed: 0 },
@@ -148,17 +148,17 @@ describe("while it runs", () => {
       taken: [0, 0, 0.9, 1.1, 901],
     },
     {
-      sentence: "one that returns is trusted immediately",
+      sentence: "a clock that jumps back to the right time is trusted immediately",
       readings: [begin, { now: 500, elapsed: 0.5 }, { now: 0.6, elapsed: 0.6 }],
       taken: [0, 0.5, 0.6],
     },
     {
-      sentence: "one that was set back counts, and when it comes back too",
+      sentence: "a clock that is set back is trusted, also when it returns",
       readings: [begin, { now: -700, elapsed: 0.1 }, { now: 0.2, elapsed: 0.2 }],
       taken: [0, -700, 0.2],
     },
     {
-      sentence: "one that stands still proves nothing",
+      sentence: "a clock that stands still is not trusted",
       readings: [begin, { now: 500, elapsed: 0 }, { now: 500, elapsed: 2 }, { now: 500, elapsed: 4 }],
       taken: [0, 0, 2, 4],
     },
@@ -168,7 +168,7 @@ describe("while it runs", () => {
   }
 })
 
-test("with a clock that is set ahead and back by years, every event is accepted and stored in order of receipt", async () => {
+test("every event is accepted and stored in order of receipt if the clock is set forward and back by years", async () => {
   const app = openApp()
   try {
     createWebsite(

@@ -12,7 +12,7 @@ import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { type ClickHouseStub, type StubFault, startClickHouseStub } from "../support/clickhouse-stub.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 
-// GET /v1/export of events that --keep-local removed from the file: the same bytes as before the removal.
+// GET /v1/export returns the same bytes before and after --keep-local removes events from the file.
 
 const day = 86_400_000
 
@@ -41,7 +41,7 @@ afterEach(async () => {
 
 const db = () => app.store.db
 const store = (...rows: EventRow[]) => app.store.batcher.submit({ rows, size: 1 })
-/** An event of `age` days ago. */
+/** An event from `age` days ago. */
 const aged = (age: number, changes: Partial<EventRow> = {}) => {
   const ts = app.clock.now - age * day
   return eventRow({ ts, receivedAt: ts, ...changes })
@@ -81,7 +81,7 @@ async function exported(query = ""): Promise<string> {
   return Buffer.from(await response.bytes()).toString("latin1")
 }
 
-/** Events of all kinds on 60 days, in mixed order, with and without a website, some of the person `ann`. */
+/** Stores events of all kinds on 60 days, out of order, with and without a website, some by the person `ann`. */
 async function fill(): Promise<void> {
   await store(...oddEvents(), ...oddEvents({ websiteRid: shop }))
   const people: Partial<EventRow>[] = [
@@ -104,7 +104,7 @@ async function fill(): Promise<void> {
 
 const dateOf = (age: number) => new Date(app.clock.now - age * day).toISOString().slice(0, 10)
 
-test("all exports have the same bytes as before the removal", async () => {
+test("exports have the same bytes before and after the removal", async () => {
   await fill()
   const selections = [
     "",
@@ -124,7 +124,7 @@ test("all exports have the same bytes as before the removal", async () => {
     expect([selection, (await exported(selection)) === before[index]]).toEqual([selection, true])
 })
 
-test("late events, unshipped events and events that are deleted in the file only are exported once or not at all", async () => {
+test("late and unshipped events are exported once, and events that are only deleted in the file are not exported", async () => {
   await store(...Array.from({ length: 20 }, () => aged(40)), aged(1))
   await ship(30 * day)
   await store(aged(40), aged(40))
@@ -138,12 +138,12 @@ test("late events, unshipped events and events that are deleted in the file only
   )
 })
 
-test.each(formats)("events that are removed during a download as %s are in it", async (format) => {
+test.each(formats)("a download as %s contains events that are removed during it", async (format) => {
   await fill()
   await store(...Array.from({ length: 200 }, () => aged(0, { properties: `"${"x".repeat(20_000)}"` })))
   const [query, rows] = [`format=${format}`, localRows() as number]
   const before = await exported(query)
-  // The oldest days were removed before, others are removed while the client reads.
+  // The oldest days are removed before the download starts, and others while the client reads.
   await ship(58 * day)
   const chunks: Uint8Array[] = []
   let removals = 0
@@ -170,13 +170,13 @@ describe("if the cluster cannot be read", () => {
       "it lacks events that it acknowledged",
       () => [...stub.writers.values()].map((row) => (row.shippedId = 3)),
     ],
-    ["it is to be compared", () => db().exec("update shipping set must_compare = 1")],
+    ["it must be compared first", () => db().exec("update shipping set must_compare = 1")],
   ]
   test.each(outages)(
     "because %s, an export gets a 503 that says why, and later days are exported",
     async (_, prepare) => {
       prepare()
-      // More than can run at a time.
+      // More than can run at once.
       for (let attempt = 0; attempt < 4; attempt++) {
         const response = await download("")
         expect([response.status, response.headers.get("retry-after")]).toEqual([503, "10"])
@@ -189,7 +189,7 @@ describe("if the cluster cannot be read", () => {
     },
   )
 
-  /** Lets one query after another fail in these ways, and the last way again. */
+  /** Makes each query fail with the next of these faults. The last fault is repeated. */
   const failing = (...faults: (StubFault | undefined)[]) => {
     let query = 0
     stub.fault = (operation) =>
@@ -203,16 +203,16 @@ describe("if the cluster cannot be read", () => {
       "responded: the stub was told to",
     ],
     [
-      "the connection ends, and the cluster stays away",
+      "the connection ends, and the cluster stays down",
       () => failing("cut in half", "cut"),
       "does not respond",
     ],
-    ["the connection ends again and again", () => failing("cut in half"), "does not respond"],
+    ["the connection keeps ending", () => failing("cut in half"), "does not respond"],
     ["a proxy passes on incomplete responses", () => failing("half"), "sent an incomplete response"],
     ["the cluster has lost an event", () => stub.events.delete(17), "the cluster has 49 of them"],
   ]
   test.each(failures)(
-    "because %s, the download breaks off and the log says why",
+    "because %s, the download is aborted and the reason is logged",
     async (_, prepare, logged) => {
       prepare()
       for (const options of [{}, { gzip: true }]) {
@@ -224,7 +224,7 @@ describe("if the cluster cannot be read", () => {
     },
   )
 
-  test("for a moment, the download continues where the connection ended", async () => {
+  test("only briefly, the download continues where the connection ended", async () => {
     const whole = await exported()
     for (const fault of ["cut in half", "half"] as const) {
       failing(fault, undefined)
@@ -244,7 +244,7 @@ describe("if the cluster cannot be read", () => {
   })
 })
 
-test("the cluster is read only as fast as the client reads, and a client that leaves ends the statement", async () => {
+test("the cluster is read only as fast as the client reads, and the statement ends when the client disconnects", async () => {
   const text = "x".repeat(30_000)
   for (let at = 0; at < 10; at++)
     await store(...Array.from({ length: 80 }, () => aged(40, { properties: `"${text}"` })))

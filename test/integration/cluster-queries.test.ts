@@ -10,7 +10,7 @@ import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { type ClickHouseStub, type StubFault, startClickHouseStub } from "../support/clickhouse-stub.ts"
 import { eventRow } from "../support/event.ts"
 
-// The cluster is a stub: test/e2e/clickhouse-queries.ts compares the results of a real one.
+// The cluster is a stub. test/e2e/clickhouse-queries.ts compares the results of a real cluster.
 
 const writer = "0123"
 const limits = { seconds: 7, bytes: 1_000_000_000 }
@@ -73,7 +73,7 @@ const fromSqlite = {
   meta: { source: expect.stringMatching(/^(kept\+)?rows$/) },
 }
 
-test("the cluster answers up to the watermark, and the events beyond it are sent with the query", async () => {
+test("the cluster answers up to the watermark, and events beyond it are sent with the query", async () => {
   expect(await ask()).toMatchObject({
     data: [{ total_events: 40 }],
     meta: { source: "clickhouse", watermark: 3, rows_read: 0 },
@@ -85,7 +85,7 @@ test("the cluster answers up to the watermark, and the events beyond it are sent
   })
 })
 
-test("values of a query are parameters, and never a part of the statement", async () => {
+test("values in a query are sent as parameters, never as part of the statement", async () => {
   const value = "'; drop table events --"
   await ask({
     name: "events",
@@ -98,16 +98,16 @@ test("values of a query are parameters, and never a part of the statement", asyn
   expect(stub.queries.join()).toContain("\\'; drop table events --")
 })
 
-describe("a query that exceeds a limit in the cluster fails, and the error names the flag", () => {
+describe("a query that exceeds a limit of the cluster fails with an error that names the limit:", () => {
   const cases: [name: string, number: number, error: string][] = [
-    ["of time", 159, "than the 7 s that --clickhouse-query-time allows"],
-    ["of memory", 241, "than the 1000000000 bytes that --clickhouse-query-memory allows"],
-    ["of the result", 396, "is larger than 134217728 bytes"],
+    ["time", 159, "than the 7 s that --clickhouse-query-time allows"],
+    ["memory", 241, "than the 1000000000 bytes that --clickhouse-query-memory allows"],
+    ["size of the result", 396, "is larger than 134217728 bytes"],
   ]
   test.each(cases)("%s", async (_, number, error) => {
     stub.fault = (operation) => (operation === "query" ? { status: 500, number } : undefined)
     expect(await ask()).toMatchObject({ success: false, error: expect.stringContaining(error) })
-    // It is not an outage.
+    // The error is not treated as an outage.
     stub.fault = () => undefined
     expect(await ask()).toMatchObject({ meta: { source: "clickhouse" } })
   })
@@ -115,11 +115,11 @@ describe("a query that exceeds a limit in the cluster fails, and the error names
 
 describe("SQLite answers", () => {
   const faults: [name: string, fault: StubFault][] = [
-    ["the cluster reports an error of its own", { status: 500, number: 999 }],
+    ["the cluster reports an internal error", { status: 500, number: 999 }],
     ["the connection ends", "cut"],
-    ["the answer is lost", "answer lost"],
+    ["the response is lost", "answer lost"],
   ]
-  test.each(faults)("when %s, until the cluster is asked again", async (_, fault) => {
+  test.each(faults)("when %s, until the cluster is tried again", async (_, fault) => {
     stub.fault = (operation) => (operation === "query" ? fault : undefined)
     expect(await ask()).toMatchObject(fromSqlite)
     const { length } = stub.statements
@@ -135,14 +135,14 @@ describe("SQLite answers", () => {
   })
 
   const states: [name: string, prepare: () => void][] = [
-    ["the tables are of a later version", () => stub.migrations.push(["0099_later", "", ""])],
+    ["the tables have a later version", () => stub.migrations.push(["0099_later", "", ""])],
     ["the tables are missing", () => Object.assign(stub, { hasTables: false })],
     ["the cluster is behind the watermark", () => stub.writers.set(writer, { sequence: 1, shippedId: 2 })],
     ["another file ships to the cluster", () => stub.writers.set("4567", { sequence: 1, shippedId: 3 })],
-    ["the cluster has to be compared", () => applyShippingChange(app.store.db, { type: "rewind", id: 2 })],
+    ["the cluster must be compared", () => applyShippingChange(app.store.db, { type: "rewind", id: 2 })],
     ["nothing is shipped", () => app.store.db.exec("delete from shipping")],
     [
-      "a website has the id of one whose events are being deleted",
+      "a website has the id of a website whose events are being deleted",
       () => {
         const insert =
           "insert into websites (id, domain, name, allowed_origins, created_at, deleted_at) values ('shop', 'a.example', '', '[]', 0, :deletedAt)"
@@ -169,7 +169,7 @@ test("the request to the cluster ends when the client disconnects", async () => 
 
 describe("after events were removed from the file", () => {
   const dayMs = 86_400_000
-  /** The day of the events 4 and 5. */
+  /** The day of events 4 and 5. */
   const removedDay = () => Math.floor(app.clock.now / dayMs) - 40
   beforeEach(async () => {
     const ts = removedDay() * dayMs + 1
@@ -198,7 +198,7 @@ describe("after events were removed from the file", () => {
     send("POST", "/v1/query?website_id=all", { preset: "last_90d", parameters })
   const summary = { name: "custom_events_summary" }
 
-  test("the cluster answers queries of them", async () => {
+  test("the cluster answers queries for them", async () => {
     expect(await (await query([summary])).json()).toMatchObject({
       data: [{ meta: { source: "clickhouse" } }],
     })
@@ -207,13 +207,13 @@ describe("after events were removed from the file", () => {
   const outages: [what: string, prepare: () => void, why: string][] = [
     ["the cluster is down", () => (stub.fault = () => "cut"), "the cluster does not respond"],
     [
-      "the cluster is to be compared",
+      "the cluster must be compared",
       () => app.store.db.exec("update shipping set must_compare = 1"),
       "the cluster and the file might differ and must be compared first",
     ],
   ]
   test.each(outages)(
-    "if %s, they get a 503 that says why, and SQLite answers the others",
+    "if %s, such queries get a 503 that says why, and SQLite answers the others",
     async (_, prepare, why) => {
       prepare()
       for (let attempt = 0; attempt < 2; attempt++) {
@@ -230,7 +230,7 @@ describe("after events were removed from the file", () => {
     },
   )
 
-  test("a request with a query that SQLite can answer gets its result, and the error of the other", async () => {
+  test("a request with a query that SQLite can answer gets its result, and an error for the other query", async () => {
     stub.fault = () => "cut"
     const body = {
       preset: "today",
@@ -243,7 +243,7 @@ describe("after events were removed from the file", () => {
     })
   })
 
-  test("a query whose filter the cluster cannot evaluate gets a 503", async () => {
+  test("a query with a filter that the cluster cannot evaluate gets a 503", async () => {
     const filters = [{ field: "property.a.b.c.d.e.f", op: "eq", value: "a" }]
     const response = await query([{ ...summary, filters }])
     expect([response.status, await response.text()]).toEqual([
@@ -252,7 +252,7 @@ describe("after events were removed from the file", () => {
     ])
   })
 
-  test("an event whose id is that of a removed one is a duplicate", async () => {
+  test("an event with the id of a removed event is a duplicate", async () => {
     const response = await send("POST", "/track", { name: "bought", eventId: "first" })
     expect(response.status).toBe(200)
     expect(
@@ -260,7 +260,7 @@ describe("after events were removed from the file", () => {
     ).toBe(0)
   })
 
-  test("the status counts them", async () => {
+  test("the status contains their number", async () => {
     expect(await (await send("GET", "/v1/status")).json()).toMatchObject({
       database: { events: 3 },
       clickhouse: { removedEvents: 2, missingEvents: 0, localSince: `${since()}T00:00:00.000Z` },
@@ -278,8 +278,8 @@ describe("after events were removed from the file", () => {
       registry.refresh()
     })
 
-    test("deletes the person's removed events, and hides them at once", async () => {
-      // The person's events: one that was removed, one that is in the file.
+    test("deletes the person's removed events, and hides them immediately", async () => {
+      // The person has two events: one that was removed, and one in the file.
       stub.queryRows = [
         [4, removedDay(), "4", "key", "first"],
         [1, removedDay(), "1", "key", null],
@@ -294,7 +294,7 @@ describe("after events were removed from the file", () => {
       expect(db.prepare("select count(*) from removed_event_ids").pluck().get()).toBe(0)
     })
 
-    test("deletes nothing if the cluster does not answer, and says so", async () => {
+    test("deletes nothing and reports an error if the cluster does not respond", async () => {
       stub.fault = () => "cut"
       const response = await send("POST", path, { anonymousId: "ann" })
       expect([response.status, await response.text()]).toEqual([

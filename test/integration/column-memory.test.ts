@@ -15,14 +15,14 @@ function arrays(): number {
   return heapStats().objectTypeCounts.Uint32Array ?? 0
 }
 
-/** Builds columns in a function of its own, so that the stack has no reference to the builder. */
+/** Builds columns in a separate function, so that the stack has no reference to the builder. */
 function build(reader: RowReader, rows: number): Columns[] {
   const builder = new ColumnBuilder(reader)
   for (let at = 0; at < rows; ) at = builder.addSome(at, rows)
   return [...builder.finish((_, texts) => new Uint32Array(texts.length))]
 }
 
-test("finished columns do not hold the memory with which they were built", () => {
+test("finished columns do not retain the memory that was used to build them", () => {
   using folder = temporaryFolder()
   const db = openTestDatabase(folder.file("a.db"))
   const rows = Array.from({ length: names * 10 }, (_, index) =>
@@ -38,7 +38,7 @@ test("finished columns do not hold the memory with which they were built", () =>
   const columns = build(new RowReader(db), rows.length)
   const added = arrays() - before
   expect(columns.length).toBe(names)
-  // While they are built, the columns of each property take one array. Their final form takes none of this type.
+  // While columns are being built, those of each property use one array. The finished columns use no arrays of this type.
   expect(added).toBeLessThan((names * keys.length) / 2)
   expect(columns[0]?.properties().columnOf("key_3")?.values.length).toBe(7)
   db.close()

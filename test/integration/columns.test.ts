@@ -37,7 +37,7 @@ function insert(rows: readonly Partial<EventRow>[]): void {
   db.transaction(() => inserter.insert(rows.map(eventRow)))()
 }
 
-/** `count` events an hour apart, of three names and five visitors. */
+/** Returns `count` events, one per hour, with three names and five visitors. */
 function hourly(count: number, from = start): Partial<EventRow>[] {
   return Array.from({ length: count }, (_, index) => ({
     name: `event ${index % 3}`,
@@ -80,7 +80,7 @@ const seal = () => sealAll(db, Number.MAX_SAFE_INTEGER)
 const blocks = () => db.prepare("select count(*) from blocks").pluck().get()
 
 describe("column blocks", () => {
-  test("return what the rows return, before and after they are built", () => {
+  test("return the same results as the rows, before and after they are built", () => {
     insert(hourly(200))
     expect(measure(summary)).toEqual({ values: [200, 5, 3, sumTo(200)], source: "rows" })
     seal()
@@ -101,7 +101,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("do not show an event that any program deleted", () => {
+  test("omit an event that was deleted by any program", () => {
     insert(hourly(100))
     seal()
     db.exec(`delete from event_rows where anonymous_id = 'visitor 3' and ts < ${start + dayMs}`)
@@ -112,7 +112,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("show the changed version of an event", () => {
+  test("return the new version of a changed event", () => {
     insert(hourly(10))
     seal()
     db.exec("update event_rows set properties = '\"pro\",1000' where id = 1")
@@ -149,7 +149,7 @@ describe("column blocks", () => {
     expect(measure(["events"]).values).toEqual([10])
   })
 
-  test("merged from many small ones return the same results", () => {
+  test("return the same results after many small ones are merged", () => {
     for (let part = 0; part < 20; part++) {
       insert(hourly(7, start + part * 60_000))
       const made = work() as SealedBatch
@@ -203,9 +203,9 @@ describe("column blocks", () => {
     expect(countContents(db)).toMatchObject({ events: 1, newestEvent: start })
   })
 
-  test("free the dictionary ids whose events are all deleted, and assign new ones if the ids return", () => {
+  test("free dictionary ids once all their events are deleted, and assign new ones if the texts are used again", () => {
     const stretches = () => db.prepare("select count(*) from identities where kind = 0").pluck().get()
-    // At least as many as a range of dictionary ids holds.
+    // At least as many as there are in a range of dictionary ids.
     const visitors = 4_096
     for (const month of [0, 1, 2]) {
       const ts = start + month * 30 * dayMs
@@ -232,7 +232,7 @@ describe("column blocks", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("assign ids that arrive in small batches to few ranges, and find each again", () => {
+  test("assign ids that arrive in small batches to few ranges, and find each of them", () => {
     const come = (from: number) => {
       for (let index = from; index < from + 10; index++) {
         insert([
@@ -250,7 +250,7 @@ describe("column blocks", () => {
     expect([...known()]).toEqual([1, 13, 0])
     expect(db.prepare("select count(*) from identities where kind = 0").pluck().get()).toBe(1)
     expect(measure(["events", "users"]).values).toEqual([40, 20])
-    // Another reader assigns dictionary ids again, in another order.
+    // Another reader assigns the dictionary ids again, in a different order.
     db.exec("delete from event_rows where anonymous_id = 'visitor 0'")
     reset(db)
     seal()
@@ -261,20 +261,20 @@ describe("column blocks", () => {
 
   const damages: [string, string][] = [
     [
-      "texts of other ids",
+      "the texts of other ids",
       "update identities set texts = (select texts from identities where kind = 2) where kind = 0",
     ],
-    ["texts of ids that cannot be unpacked", "update identities set texts = x'00' where kind = 0"],
-    ["a segment that is gone", "delete from segments where rowid = (select max(id) from segments)"],
-    ["other numbers in a column", "update segments set data = zeroblob(length(data)) where id % 1024 = 0"],
+    ["texts that cannot be decompressed", "update identities set texts = x'00' where kind = 0"],
+    ["a missing segment", "delete from segments where rowid = (select max(id) from segments)"],
+    ["wrong numbers in a column", "update segments set data = zeroblob(length(data)) where id % 1024 = 0"],
     [
       "a segment that cannot be decompressed",
       "update segments set data = x'00', size = 100 where id % 1024 = 0",
     ],
-    ["a block that is gone", "drop trigger blocks_deleted; delete from blocks where id = 1"],
+    ["a missing block", "drop trigger blocks_deleted; delete from blocks where id = 1"],
   ]
   for (const [what, damage] of damages) {
-    test(`are compared with the rows: ${what} is found`, () => {
+    test(`are compared with the rows, which reveals ${what}`, () => {
       insert(hourly(100).map((event, index) => ({ ...event, profileId: `profile ${index % 5}` })))
       seal()
       expect(differences(db)).toEqual([])
@@ -283,7 +283,7 @@ describe("column blocks", () => {
     })
   }
 
-  test("count whole days by their sets of ids, and parts of days by the ids of events", () => {
+  test("use the stored sets of ids to count whole days, and the ids of events to count parts of days", () => {
     const minutes = (count: number, from: number) =>
       Array.from({ length: count }, (_, index) => ({
         name: `event ${index % 3}`,
@@ -318,13 +318,13 @@ describe("column blocks", () => {
 
   for (const [sentence, order, isStored] of [
     [
-      "leave long strings that nearly all differ in the rows",
+      "leave long strings in the rows if nearly all of them differ",
       (n: number) => `${"long ".repeat(8)}${n}`,
       false,
     ],
-    ["hold short strings that nearly all differ", (n: number) => `order ${n}`, true],
+    ["contain short strings even if nearly all of them differ", (n: number) => `order ${n}`, true],
   ] as const)
-    test(`${sentence}, and filter by them`, () => {
+    test(`${sentence}, and can be filtered by them`, () => {
       insert(
         Array.from({ length: 1_000 }, (_, index) => ({
           name: "order",
@@ -362,7 +362,7 @@ describe("reading in steps", () => {
     receivedAt: start,
   })
 
-  test("keeps its dictionary ids when the rows are sealed before all of them are read", () => {
+  test("keeps its dictionary ids even if the rows are sealed before all of them have been read", () => {
     insert([seen("a", "one", 0), seen("a", "two", 1), seen("b", "one", 2)])
     const reader = new SnapshotReader(db)
     const filters = [{ field: "event_name" as const, op: "eq" as const, value: "b" }]
@@ -377,7 +377,7 @@ describe("reading in steps", () => {
     insert([seen("b", "two", 3)])
     const underWay = executeQuery(reader, question)
     underWay.next()
-    // Sealed now, the two ids get other numbers than they had while they were rows.
+    // When they are sealed, the two ids get different dictionary ids than they had in unsealed rows.
     db.exec("delete from event_rows where id = 1")
     seal()
     expect(users(underWay)).toEqual([2])
@@ -409,7 +409,7 @@ describe("a page of events", () => {
     return executeQuerySync(db, question, memory).result.events.map(({ id }) => id)
   }
 
-  test("is a part of the whole list wherever it starts, even between events of the same time", () => {
+  test("is the matching part of the whole list, even if it starts between events with the same time", () => {
     const rows = hourly(60)
     insert([...rows, ...rows, ...rows.slice(20, 40)])
     for (const sealed of [false, true]) {

@@ -10,7 +10,7 @@ import { eventRow } from "../support/event.ts"
 import { acquisition, client } from "../support/page-event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// A comparison has the rows of both periods: those that each period has by itself, in a defined order.
+// A comparison has the rows of both periods, as queries for each period return them, in a defined order.
 
 const range = { startDate: "2026-07-20", endDate: "2026-07-24" }
 const previous = { startDate: "2026-07-15", endDate: "2026-07-19" }
@@ -42,7 +42,7 @@ const properties: Partial<Record<EventKind, (random: ReturnType<typeof picker>, 
   outgoing_link: (_, text) => ({ href: `https://${text}.example/`, text, domain: `${text}.example` }),
 }
 
-/** Values differ by period: some are only in the first days, some only in the last, some in both. */
+/** Some values only occur in the first days, some only in the last days, and some in both periods. */
 function randomEvent(random: ReturnType<typeof picker>, websiteRid: number): EventRow {
   const day = random.whole(0, 9)
   const text = `${random.of(["a", "b", "c", day < 5 ? "old" : "new"])}${random.whole(1, 3)}`
@@ -77,13 +77,13 @@ async function rowsOf(parameter: object, dates: object): Promise<Row[]> {
   return data[0]?.data ?? []
 }
 
-/** What identifies a row: what the previous period does not have its own value of. */
+/** Identifies a row by the columns that have no value in `previous`. */
 function identityOf({ previous, percentage: _, ...row }: Row): string {
   const own = Object.entries(row).filter(([column]) => !Object.hasOwn(Object(previous), column))
   return JSON.stringify(own)
 }
 
-/** Movers always compare: test/fuzz/movers.test.ts has their reference. */
+/** Without movers, which always compare. test/fuzz/movers.test.ts compares them with a reference. */
 const compared = Object.entries<QueryType>(types).filter(
   ([, type]) =>
     type.takes.includes("compare") && !type.alwaysCompares && !type.range && !type.defaultGranularity,
@@ -98,13 +98,13 @@ const cases = compared.flatMap(([name, { takes }]): [sentence: string, parameter
   return [[name, parameter], ...grouped]
 })
 
-describe("the rows of a comparison are those of both periods", () => {
+describe("a comparison has the rows of both periods:", () => {
   test.each(cases)("%s", async (_, parameter) => {
     const union = await rowsOf({ ...parameter, compare: "previous_period" }, range)
     const columns = Object.keys(Object(union[0]?.previous))
     const measures = (row: Row | undefined) => columns.map((column) => row?.[column] ?? 0)
     const [now, before] = [await rowsOf(parameter, range), await rowsOf(parameter, previous)]
-    // Rows without a comparison have the same columns.
+    // A row has the same identifying columns with and without a comparison.
     const keyOf = (row: Row) => identityOf({ ...row, previous: union[0]?.previous })
     const byKey = (rows: Row[]) => new Map(rows.map((row) => [keyOf(row), row]))
     const [nowByKey, beforeByKey] = [byKey(now), byKey(before)]
@@ -122,7 +122,7 @@ const paged = cases.filter(([, { name }]: [string, { name?: keyof typeof types }
   return type?.order !== undefined
 })
 
-describe("pages of a comparison are parts of one order", () => {
+describe("the pages of a comparison add up to the whole result:", () => {
   test.each(paged)("%s", async (_, parameter) => {
     for (const sortOrder of ["asc", "desc"]) {
       for (const sort of [{}, { sortBy: "change" }, { sortBy: "weighted_change" }]) {
@@ -137,7 +137,7 @@ describe("pages of a comparison are parts of one order", () => {
   })
 })
 
-test("what fell to nothing comes after what is there, the largest first", async () => {
+test("rows that fell to zero come after all others, largest first", async () => {
   const rows = await rowsOf({ name: "custom_events", compare: "previous_period" }, range)
   const fallen = rows.filter(({ total_events }) => total_events === 0)
   const before = fallen.map(({ previous }) => (previous as { total_events: number }).total_events)
@@ -147,7 +147,7 @@ test("what fell to nothing comes after what is there, the largest first", async 
   expect(fallen[0]).toMatchObject({ unique_users: 0, last_occurrence: null, percentage: 0 })
 })
 
-test("sorted by change, what fell to nothing comes first and what is new last", async () => {
+test("sorted by change, rows that fell to zero come first and new rows come last", async () => {
   const parameter = { name: "custom_events", compare: "previous_period", sortBy: "change", sortOrder: "asc" }
   const rows = await rowsOf(parameter, range)
   const changes = rows.map(({ total_events, previous }) => {
@@ -159,7 +159,7 @@ test("sorted by change, what fell to nothing comes first and what is new last", 
   expect(changes).toEqual(changes.toSorted((one, other) => one - other))
 })
 
-test("sorted by the weighted change, a small row that vanished does not come before a large one that fell", async () => {
+test("sorted by weighted change, a small row that fell to zero comes after a large row that decreased", async () => {
   const parameter = {
     name: "custom_events",
     compare: "previous_period",
@@ -174,7 +174,7 @@ test("sorted by the weighted change, a small row that vanished does not come bef
   expect(weights).toEqual(weights.toSorted((one, other) => one - other))
 })
 
-test("rows are sorted by change only with a comparison", async () => {
+test("rows can only be sorted by change in a comparison", async () => {
   const response = await app.send(
     new Request("http://shop.example/v1/query?website_id=all", {
       method: "POST",
@@ -205,7 +205,7 @@ test.each([
     "2026-07-16T00:00:00.000Z",
     "2026-07-18T00:00:00.000Z",
   ],
-])("compare %j compares with the events of that period", async (compare, from, to) => {
+])("compare %j uses the events of that period", async (compare, from, to) => {
   const { text } = await answerTo({ name: "custom_events_summary", compare })
   const [{ data, meta }] = (JSON.parse(text) as { data: [{ data: [{ previous: Row }]; meta: Row }] }).data
   expect(meta.previous).toEqual({ from, to })

@@ -23,14 +23,14 @@ beforeAll(() => {
 })
 afterAll(() => folder[Symbol.dispose]())
 
-/** For each shell, a script whose arguments are the words of a command line, and which prints how the last can go on. */
+/** For each shell, a script that takes the words of a command line as arguments and prints completions of the last word. */
 const complete = {
   bash: `
 source "$1"; shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 complete -p databuddy >/dev/null && _databuddy
 printf '%s\\n' "\${COMPREPLY[@]}"`,
-  // Completion needs a terminal. Its functions are replaced by ones that print what they get.
+  // Completion in zsh needs a terminal, so its functions are replaced by functions that print their arguments.
   zsh: `
 compdef() { }
 _describe() { local entry; for entry in "\${(@P)2}"; do print -r -- "\${entry%%:*}"; done }
@@ -92,20 +92,20 @@ const lines: { sentence: string; words: string[]; some: string[]; none: string[]
 describe.each(shells)("%s", (shell) => {
   test.skipIf(!Bun.which(shell)).each(lines)("completes $sentence", ({ words, some, none }) => {
     const found = completionsIn(shell, words)
-    // bash and zsh filter flags by themselves or list them with the commands; fish lists only what fits.
+    // bash and zsh filter the list of flags themselves, or list flags with the commands. fish only lists matches.
     expect(found).toEqual(expect.arrayContaining(some))
     const isFlag = (word: string) => word.startsWith("-")
     expect(found.filter((word) => none.includes(word) && (shell === "fish" || !isFlag(word)))).toEqual([])
   })
 
-  test.skipIf(!Bun.which(shell))("completes no words in place of a file", () => {
+  test.skipIf(!Bun.which(shell))("completes only file names where a file is expected", () => {
     writeFileSync(folder.file("a-file"), "")
     const found = completionsIn(shell, ["serve", "--db", `${folder.path}/a-`])
     expect(found.filter((word) => !/FILES|a-file$/.test(word))).toEqual([])
   })
 })
 
-test("completes the commands and flags of the help, all of them", () => {
+test("completes all commands and flags that are in the help", () => {
   const flags = [...databuddy("serve", "--help").matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(
     (match) => match[1],
   )
@@ -138,12 +138,12 @@ describe("the manual page", () => {
     ]) {
       expect(page).toContain(text)
     }
-    // A line that starts with a dot is an instruction.
+    // Lines that start with a dot are requests to the formatter.
     const instructions = page.split("\n").filter((line) => line.startsWith("."))
     expect(instructions.filter((line) => !/^\.(?:TH|SH|SS|TP|PP|B)(?: |$)/.test(line))).toEqual([])
   })
 
-  test.skipIf(!Bun.which("groff"))("is correct for groff", () => {
+  test.skipIf(!Bun.which("groff"))("is accepted by groff", () => {
     writeFileSync(folder.file("databuddy.1"), databuddy("man"))
     const args = ["-man", "-Tutf8", "-ww", "-z", folder.file("databuddy.1")]
     const { stderr, success } = Bun.spawnSync(["groff", ...args])

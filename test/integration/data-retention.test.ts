@@ -8,13 +8,13 @@ import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const start = Date.UTC(2026, 0, 1)
-/** Bytes: 256 free pages stay in the file for new events. */
+/** In bytes. 256 free pages stay in the file for new events. */
 const slack = 256 * 4_096
 
 let folder: TemporaryFolder
 /** The store's wall clock in Unix ms. It does not advance by itself. */
 let now = start
-/** ms added to its monotonic clock, which runs. */
+/** Time added to the store's monotonic clock, which also advances by itself, in ms. */
 let passed = 0
 const faults: unknown[] = []
 
@@ -87,7 +87,7 @@ async function send(store: Store, websiteRid: number, ts: number, count = 1): Pr
 const count = (store: Store, where = "true") =>
   store.db.prepare(`select count(*) from event_rows where ${where}`).pluck().get() as number
 
-/** One round of maintenance, until all expired events are deleted and free pages are released. */
+/** Runs maintenance until all expired events are deleted and free pages are released. */
 async function upkeep(store: Store, expired: string): Promise<void> {
   store.start()
   await eventually(
@@ -106,7 +106,7 @@ async function deleteTexts(store: Store): Promise<void> {
   await upkeep(store, "false")
 }
 
-test("over two years the file stops growing, and keeps what is not expired", async () => {
+test("over two years, the file stops growing, and events that have not expired are kept", async () => {
   const sizes: number[] = []
   let rid = 0
   for (let month = 0; month < 24; month++) {
@@ -124,7 +124,7 @@ test("over two years the file stops growing, and keeps what is not expired", asy
   }
   const settled = Math.max(...sizes.slice(3, 12))
   expect(Math.max(...sizes.slice(12))).toBeLessThanOrEqual(settled + slack)
-  // Three months of events: without retention there would be 24.
+  // Three months of events. Without retention, there would be 24.
   expect(settled).toBeLessThan((sizes[0] as number) * 5)
 }, 120_000)
 
@@ -135,7 +135,7 @@ test("each website has its own retention, which also applies to late events", as
   const forever = website(store, "forever", 0)
   pass(1_000 * day)
   for (const rid of [0, standard, longer, forever]) {
-    // All are received now: only the event time counts.
+    // All events are received now, because only the event time matters.
     for (const age of [0, 30 * day, 30 * day + 1, 60 * day, 60 * day + 1, 900 * day]) {
       await send(store, rid, now - age)
     }
@@ -166,7 +166,7 @@ test("without a retention, events are kept forever", async () => {
   await store.close()
 })
 
-test("interrupted deletion resumes at the next start, and new events have priority", async () => {
+test("an interrupted deletion resumes at the next start, and new events have priority over it", async () => {
   const first = open(30 * day)
   await send(first, 0, start, 20_000)
   pass(29.5 * day)
@@ -194,13 +194,13 @@ test("a shorter retention of a website takes effect without a restart", async ()
   await store.close()
 })
 
-test("a clock that jumps ahead deletes nothing and is reported once; corrected, deletion continues", async () => {
+test("a clock that jumps ahead deletes nothing and is reported once, and deletion continues once it is corrected", async () => {
   const store = open(30 * day)
   await send(store, 0, start - 31 * day)
   await send(store, 0, start - 29 * day)
   now = start + 3_000 * day
   store.start()
-  // By the time before the jump, the first event is expired.
+  // According to the time before the jump, the first event has expired.
   await eventually(() => faults.length > 0)
   expect(count(store)).toBe(1)
   expect(faults.splice(0)).toEqual([
@@ -214,7 +214,7 @@ test("a clock that jumps ahead deletes nothing and is reported once; corrected, 
   await store.close()
 })
 
-test("the space of a deleted website is returned to the file system while the server runs", async () => {
+test("the space of a deleted website is released to the file system while the server runs", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, 0, now)

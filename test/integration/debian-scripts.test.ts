@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { repository } from "../support/repository.ts"
 
-// The scripts of the Debian package with the arguments that dpkg gives them, in a folder instead of the root folder, and
-// with stubs of the commands that change the system.
+// Runs the scripts of the Debian package with the arguments that dpkg passes, in a folder instead of the root folder and with
+// stubs for the commands that change the system.
 
 const stubs = "adduser install deb-systemd-helper deb-systemd-invoke systemctl getent userdel groupdel".split(
   " ",
@@ -27,7 +27,7 @@ afterEach(() => root[Symbol.dispose]())
 
 type Step = [script: "postinst" | "prerm" | "postrm", ...args: string[]]
 
-/** Runs scripts, and returns what they do with the service. */
+/** Runs scripts and returns the commands that they run for the service. */
 function serviceCalls(...steps: Step[]): string[] {
   writeFileSync(root.file("calls"), "")
   for (const [script, ...args] of steps) {
@@ -52,11 +52,11 @@ const remove: Step[] = [
   ["prerm", "remove"],
   ["postrm", "remove"],
 ]
-// dpkg names the version of the settings that stayed.
+// dpkg passes the version whose configuration files were left behind.
 const reinstall: Step[] = [["postinst", "configure", "1.0"]]
 
 test.skipIf(process.platform === "win32")(
-  "an installation starts the service, also after a removal; an upgrade restarts only a running one",
+  "an installation starts the service, also after a removal, and an upgrade only restarts a running service",
   () => {
     expect(serviceCalls(...install)).toEqual(["start"])
     expect(serviceCalls(...upgrade)).toEqual(["try-restart"])

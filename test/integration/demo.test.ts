@@ -5,7 +5,7 @@ import { stories } from "../../src/demo/timeline.ts"
 import { defaultServeOptions } from "../../src/serve-options.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 
-// A Thursday. The release is that of the 12th.
+// A Thursday. The demo's release is on the 12th.
 const now = Date.UTC(2026, 10, 26, 15)
 
 describe("the demo", () => {
@@ -51,7 +51,7 @@ describe("the demo", () => {
     demo.server.app.handle(new Request(`http://localhost${path}`, init))
   const get = async <Data>(path: string): Promise<Data> => {
     const response = await send(path, { headers: { cookie } })
-    // The caller names the shape that the API documents.
+    // The caller specifies the documented type of the response.
     return (await response.json()) as Data
   }
   const query = async <Row>(parameter: object, fields: object = {}, site: "shop" | "app" = "app") => {
@@ -66,7 +66,7 @@ describe("the demo", () => {
   }
   const is = (field: string, value: string) => ({ field, op: "eq", value })
 
-  test("logs in with its link alone", async () => {
+  test("logs in with only its link", async () => {
     const login = await send(demo.loginPath)
     expect(login.status).toBe(303)
     expect(login.headers.get("location")).toBe("/")
@@ -74,7 +74,7 @@ describe("the demo", () => {
     expect((await send("/demo/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).status).toBe(404)
   })
 
-  test("says what dropped last week, and why", async () => {
+  test("shows what dropped last week, and why", async () => {
     const events = await query<Counted>(
       { name: "custom_events", compare: "previous_period" },
       { preset: "last_7d" },
@@ -94,7 +94,7 @@ describe("the demo", () => {
     expect(first?.percentage).toBeGreaterThan(75)
   })
 
-  test("says which plan is bought most often after a trial, and that it has changed", async () => {
+  test("shows which plan is bought most often after a trial, and that this has changed", async () => {
     const plans = await query<{
       "property.plan": string
       events: number
@@ -120,7 +120,7 @@ describe("the demo", () => {
     expect(rateOf("Team")).toBeGreaterThan(rateOf("Starter"))
   })
 
-  test("says what the person with an email did before the error", async () => {
+  test("shows what the person with an email address did before the error", async () => {
     const { profiles } = await get<{ profiles: { id: string; profileId?: string }[] }>(
       `/v1/profiles?website_id=${demo.websites.app.id}&search=${encodeURIComponent(failedPerson.email)}`,
     )
@@ -143,7 +143,7 @@ describe("the demo", () => {
     ])
   })
 
-  test("says that the release of the 12th is worse", async () => {
+  test("shows that the release on the 12th made things worse", async () => {
     const { notes } = await get<{ notes: { date: string; text: string }[] }>(
       `/v1/notes?website_id=${demo.websites.app.id}`,
     )
@@ -171,7 +171,7 @@ describe("the demo", () => {
     expect(after.errors).toBeGreaterThan(20 + 2 * before.errors)
   })
 
-  test("has a sale that brought orders, and an outage without any visit", async () => {
+  test("has a sale that led to orders, and an outage without visits", async () => {
     const orders = await query<{ "property.coupon": string | null; events: number }>(
       { name: "events", by: ["property.coupon"], filters: [is("event_name", "purchase")] },
       {},
@@ -189,7 +189,7 @@ describe("the demo", () => {
     expect(during).toEqual([])
   })
 
-  test("has believable rates", async () => {
+  test("has plausible rates", async () => {
     const [traffic] = await query<Record<string, number>>({ name: "summary_metrics" }, {}, "shop")
     const sessions = Number(traffic?.sessions)
     const [orders] = await query<Counted>(

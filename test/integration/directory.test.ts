@@ -41,7 +41,7 @@ async function found(search: string, page: Partial<ProfileSearch> = {}): Promise
   return [profiles.map(({ profileId }) => profileId), total]
 }
 
-test("without a search the most recently updated profile comes first", async () => {
+test("without a search, the most recently updated profile comes first", async () => {
   identify("old", {}, now)
   identify("new", {}, now + 2)
   identify("b", {}, now + 1)
@@ -54,20 +54,20 @@ test("without a search the most recently updated profile comes first", async () 
   expect((await found(""))[0]).toEqual(["old", "new", "a", "b"])
 })
 
-describe("a search looks", () => {
+describe("a search", () => {
   const searches: [string, string, string[]][] = [
-    ["into ids", "USER_1", ["user_1"]],
-    ["into emails", "ada@", ["user_1"]],
-    ["into names, in either case", "lovelace", ["user_1"]],
-    ["into names with accents, in either case", "ÉMILIE", ["user_2"]],
-    ["into user names", "chatelet", ["user_2"]],
-    ["into linked anonymous ids", "phone-2", ["user_2"]],
-    ["for what several have", "user_", ["user_3", "user_2", "user_1"]],
-    ["for a literal percent sign", "%", ["user_3"]],
-    ["for a literal underscore", "x_y", []],
-    ["not into other traits", "pro", []],
-    ["not over the end of one into the next", "user_1ada", []],
-    ["for text that does not occur", "nobody", []],
+    ["finds ids", "USER_1", ["user_1"]],
+    ["finds emails", "ada@", ["user_1"]],
+    ["finds names in upper and lower case", "lovelace", ["user_1"]],
+    ["finds names with accents in upper and lower case", "ÉMILIE", ["user_2"]],
+    ["finds user names", "chatelet", ["user_2"]],
+    ["finds linked anonymous ids", "phone-2", ["user_2"]],
+    ["finds several profiles", "user_", ["user_3", "user_2", "user_1"]],
+    ["finds a literal percent sign", "%", ["user_3"]],
+    ["matches an underscore literally", "x_y", []],
+    ["ignores other traits", "pro", []],
+    ["does not match across two fields", "user_1ada", []],
+    ["finds nothing for text that does not occur", "nobody", []],
   ]
   test.each(searches)("%s", async (_, search, ids) => {
     identify("user_1", { email: "Ada@example.com", name: "Ada Lovelace", plan: "pro" }, now)
@@ -78,7 +78,7 @@ describe("a search looks", () => {
     expect(await found(search)).toEqual([ids, ids.length])
   })
 
-  test("all profiles, and returns any page in order", async () => {
+  test("looks at all profiles, and returns any page in order", async () => {
     const count = 3_210
     db.transaction(() => {
       for (let n = 0; n < count; n++)
@@ -96,7 +96,7 @@ describe("a search looks", () => {
     }
   })
 
-  test("a thousand profiles at a time, with a pause after each step", async () => {
+  test("reads a thousand profiles at a time, with a pause after each step", async () => {
     db.transaction(() => {
       for (let n = 0; n < 2_500; n++) identify(`p${n}`, {})
     })()
@@ -104,14 +104,14 @@ describe("a search looks", () => {
     const search = { websiteRid: rid, search: "p", limit: 1, offset: 0 }
     const { total } = await findProfiles(db, search, async () => {
       rests++
-      // A profile that is updated in the meantime neither hides others nor appears twice.
+      // A profile that is updated during the search does not hide others and does not appear twice.
       identify("p0", {}, now + rests)
     })
     expect([total, rests]).toEqual([2_500, 2])
   })
 })
 
-test("a profile comes with its newest anonymous ids", async () => {
+test("a profile contains its newest anonymous ids", async () => {
   db.transaction(() => {
     for (let n = 0; n < 120; n++) identify("many", { email: "A@B.c", seats: 3 }, now + n, `device-${n}`)
   })()
