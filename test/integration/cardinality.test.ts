@@ -267,7 +267,7 @@ describe("properties with thousands of keys", () => {
     ["rows", false],
     ["blocks", true],
   ]
-  test.each(states)("in %s are only parsed by queries that read them, and only for one key", (_, isSealed) => {
+  test.each(states)("in %s are only parsed by queries that read them, and only one key", (_, isSealed) => {
     const events = many(40, (index) =>
       eventOf(
         {

@@ -103,8 +103,8 @@ describe("openapi.json", () => {
     expect(valid).toBe(true)
   })
 
-  test("describes every route that takes or gives data, and no other", async () => {
-    // The routes are listed, none is called.
+  test("describes every route that receives or returns data, and no other", async () => {
+    // The routes are only listed, not called.
     const { routes } = createApp({
       settings: { basePath: "", ingestPath: "" },
       scriptName: "databuddy.js",
@@ -112,7 +112,7 @@ describe("openapi.json", () => {
     const real = routes
       .filter(({ method }) => method !== "OPTIONS")
       .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`)
-      // Files: the documentation, and the scripts of pages.
+      // Without files: the documentation and the page scripts.
       .filter((route) => !/^GET \/(docs|openapi)|^(GET|HEAD) \/[\w-]+\.js$/.test(route))
     const described = operationsOf(await describedWith()).map(({ name }) => name)
     expect(described.sort()).toEqual(real.sort())
@@ -124,7 +124,7 @@ describe("openapi.json", () => {
     expect([...used].sort()).toEqual(document.tags.map(({ name }) => name).sort())
   })
 
-  test("names every reason, under the status and with the message that it has", async () => {
+  test("lists every rejection reason with its status and message", async () => {
     const document = await describedWith()
     const seen = new Set<string>()
     for (const { operation } of operationsOf(document)) {
@@ -144,7 +144,7 @@ describe("openapi.json", () => {
         }
       }
     }
-    // Not of an operation: the response to unknown routes.
+    // These are not part of an operation, because they are responses to unknown routes and hosts.
     const ofNone = ["route_unknown", "invalid_host"]
     for (const reason of ofNone) expect(JSON.stringify(document)).toContain(`\`${reason}\``)
     expect([...seen, ...ofNone].sort()).toEqual(Object.keys(rejections).sort())
@@ -196,12 +196,12 @@ describe("openapi.json", () => {
     })
   }
 
-  test("does not describe the wording of internal errors", async () => {
+  test("does not contain messages of internal errors", async () => {
     const { components } = await describedWith()
     expect(JSON.stringify(components.schemas)).not.toContain('"expected":"')
   })
 
-  test("follows the server's settings", async () => {
+  test("contains the server's settings", async () => {
     const document = await describedWith({
       ...limits,
       maxEvents: 7,
@@ -218,7 +218,7 @@ describe("openapi.json", () => {
   })
 })
 
-/** One line for each rule of a schema, whatever form its unions have. */
+/** Returns one line for each rule of a schema. Equivalent unions, such as `enum` and `anyOf`, have the same lines. */
 function rulesOf(schema: Schema | TSchema, path = "", rules: Set<string> = new Set()): string[] {
   for (const [keyword, value] of Object.entries(schema)) {
     if (["expected", "description", "examples"].includes(keyword)) continue
@@ -258,7 +258,7 @@ describe("a server", () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
 
-  test("takes the examples that its description gives, and answers as it says", async () => {
+  test("accepts the examples in openapi.json, and responds as described there", async () => {
     const answer = await fetch(`${server.url}/openapi.json`)
     expect(answer.headers.get("content-type")).toBe("application/json")
     const document = (await answer.json()) as Document
@@ -307,8 +307,8 @@ describe("a server", () => {
     ])
   })
 
-  // A fresh machine need not have curl.
-  test.skipIf(Bun.which("curl") === null)("takes the curl lines that its description gives", async () => {
+  // Some machines do not have curl.
+  test.skipIf(Bun.which("curl") === null)("accepts the curl commands in openapi.json", async () => {
     const document = await describedWith()
     const samples = operationsOf(document).flatMap(({ operation }) => operation["x-code-samples"] ?? [])
     expect(samples.length).toBe(4)
@@ -319,11 +319,11 @@ describe("a server", () => {
     }
   })
 
-  test("shows it on a page that takes nothing from elsewhere", async () => {
+  test("shows it on a page that loads nothing from other servers", async () => {
     await expectWholePage(server.url)
   })
 
-  test("answers as the contract says where there is no such file", async () => {
+  test("responds as the contract says if a file does not exist", async () => {
     const response = await fetch(`${server.url}/docs/viewer.0123456789abcdef.js`)
     expect(response.status).toBe(404)
     expect(await response.json()).toEqual({ status: "error", message: "Not found" })
@@ -333,12 +333,12 @@ describe("a server", () => {
 const command = jailCommand()
 
 test.skipIf(command === undefined)(
-  "the page is inside the binary",
+  "the binary contains the page",
   async () => {
     using jail = makeJail(command ?? [])
     const process = jail.start(["serve", "--no-setup", "--db", "/data/x.db", "--port", "0"])
     try {
-      // The system chooses the port: one that was free before can be taken by a test that runs in parallel.
+      // The system chooses the port, because tests that run in parallel could take a port that was found to be free.
       let printed = ""
       for await (const bytes of process.stdout) {
         printed += new TextDecoder().decode(bytes)

@@ -16,7 +16,7 @@ let engine: WorkerQueryEngine<QuerySpec>
 const faults: unknown[] = []
 const start = Date.UTC(2026, 5, 1)
 
-/** Waits until its thread has opened the database, as the server does before it accepts connections. */
+/** Starts the engine and waits until its thread has opened the database, as the server does before it accepts connections. */
 async function startEngine(memory = 268_435_456): Promise<void> {
   const path = folder.file("a.db")
   const environment = {
@@ -53,7 +53,7 @@ afterEach(async () => {
   folder[Symbol.dispose]()
 })
 
-/** Each event has its own visitor, which needs the most memory. */
+/** Inserts events with a different visitor each, because this needs the most memory. */
 async function insert(count: number): Promise<void> {
   for (let from = 0; from < count; from += 5_000) {
     const rows = Array.from(
@@ -96,7 +96,7 @@ test("a query sees events as soon as they are stored, and reads blocks once they
   expect(faults).toEqual([])
 })
 
-test("a query of a disconnected client is canceled, and others do not wait for it", async () => {
+test("the query of a disconnected client is canceled, and other queries do not wait for it", async () => {
   await startEngine()
   await insert(100_000)
   const asker = new AbortController()
@@ -139,7 +139,7 @@ test("concurrent queries get their own results", async () => {
   )
 })
 
-test("a query leaves no abort listener behind once it is answered or has failed", async () => {
+test("a query that has been answered or has failed leaves no abort listener behind", async () => {
   await startEngine(16_777_216)
   await insert(60_000)
   const { signal } = new AbortController()
@@ -163,7 +163,7 @@ test("a query leaves no abort listener behind once it is answered or has failed"
   expect(listeners).toBe(0)
 })
 
-test("after a start with a backlog, the first query waits until it is sealed, and reads few rows", async () => {
+test("after a start with a backlog of unsealed rows, the first query waits until they are sealed", async () => {
   await startEngine()
   const count = 150_000
   await insert(count)

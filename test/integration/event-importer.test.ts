@@ -9,7 +9,7 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { openTestDatabase, type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
-// Which imported events are already in the file.
+// The importer detects events that are already in the file.
 
 const now = Date.UTC(2026, 0, 1, 12)
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -29,7 +29,7 @@ afterEach(() => {
   folder[Symbol.dispose]()
 })
 
-/** Inserts events with these names, and returns them. Those with the same name are identical. */
+/** Inserts events with these names, and returns them. Events with the same name are identical. */
 function insert(names: readonly string[], websiteRid = rid): StoredEvent[] {
   const rows = names.map((name) => eventRow({ name, websiteRid, ts: now, receivedAt: now }))
   db.transaction(() => new EventInserter(db, new DailyHash(db, random)).insert(rows)).immediate()
@@ -62,9 +62,9 @@ function importAll(events: readonly StoredEvent[]): ImportOutcome[] {
 describe("nothing is added if all events are in the file", () => {
   const orders: [order: string, apply: (events: StoredEvent[]) => StoredEvent[]][] = [
     ["in the order of their ids", (events) => events],
-    ["backwards", (events) => events.reverse()],
+    ["in reverse order", (events) => events.reverse()],
     ["with gaps", (events) => events.filter((_, index) => index % 700 < 3)],
-    ["with other ids", (events) => events.map((event) => ({ ...event, id: event.id + 1 }))],
+    ["with different ids", (events) => events.map((event) => ({ ...event, id: event.id + 1 }))],
     ["without ids", (events) => events.map((event) => ({ ...event, id: 0 }))],
   ]
   test.each(orders)("%s", (_, apply) => {
@@ -100,12 +100,12 @@ const cases: [
     ["present", "renumbered"],
   ],
   [
-    "an event of another website is not the same",
+    "an event of another website is a different event",
     ["a"],
     ([a]) => [{ ...a, website_id: null }],
     ["renumbered"],
   ],
-  ["another time is another event", ["a"], ([a]) => [{ ...a, timestamp: now + 1 }], ["renumbered"]],
+  ["an event at another time is added", ["a"], ([a]) => [{ ...a, timestamp: now + 1 }], ["renumbered"]],
   [
     "an event that was deleted is added",
     ["a", "b", "c"],

@@ -30,7 +30,7 @@ function inserter(withIds = false): (rows: EventRow[]) => number {
   return (rows) => db.transaction(() => made.insert(rows)).immediate()
 }
 
-/** Commits of different sizes by two inserters in turn: late events, repeated event ids, ids with gaps, and three websites without rows. */
+/** Two inserters take turns to commit different numbers of events: late events, repeated event ids, ids with gaps. */
 function fill(seed: number): void {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
@@ -64,7 +64,7 @@ interface Expected {
   ts: number
 }
 
-test("events are found by website and time as a scan of all events finds them", () => {
+test("searches by website and time find the same events as a full scan", () => {
   for (const seed of [1, 2]) {
     db.exec("delete from event_rows; delete from event_times")
     fill(seed)
@@ -109,21 +109,21 @@ test("events are found by website and time as a scan of all events finds them", 
   }
 })
 
-test("entries are few if events arrive together, and check reports one that is missing", () => {
+test("events that arrive together share entries, and check reports a missing entry", () => {
   const insert = inserter()
   for (let commit = 0; commit < 200; commit++)
     insert(
       Array.from({ length: 10 }, (_, index) => eventRow({ websiteRid: 0, ts: start + commit * 100 + index })),
     )
   const entries = db.prepare("select count(*) from event_times").pluck().get() as number
-  // 2,000 events in 20 s: 32 groups, one of them in two periods.
+  // 2,000 events in 20 s make 32 groups, one of which is in two periods.
   expect(entries).toBe(33)
   expect(findProblems(db, "")).toEqual([])
   db.exec("delete from event_times where id_group = 5")
   expect(findProblems(db, "")).toEqual(["64 events are missing from event_times"])
 })
 
-test("retention deletes events to the ms, the oldest ones first, and entries without events", () => {
+test("retention deletes expired events exactly to the millisecond, oldest first, and entries without events", () => {
   fill(4)
   const retain = 24 * hour
   const now = start + 20 * hour

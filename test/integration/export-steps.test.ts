@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { timeEventLoop } from "../support/event-loop.ts"
 
-// An export shares its thread with ingestion: however large the properties are, it works in steps of a few ms.
+// An export shares its thread with ingestion, so it works in steps of a few ms, however large the properties are.
 
 const events = 600
 const characters = 30_000
@@ -28,9 +28,9 @@ function call(path: string, init: RequestInit = {}): Promise<Response> {
   return app.send(new Request(`http://localhost${path}`, { ...init, headers }))
 }
 
-test.each(["ndjson", "csv", "parquet"])("an export as %s leaves the event loop free", async (format) => {
+test.each(["ndjson", "csv", "parquet"])("an export as %s does not block the event loop", async (format) => {
   const shares: number[] = []
-  // The best of several runs: the machine may be busy with something else.
+  // The best of several runs counts, because the machine may be busy with something else.
   for (let round = 0; round < 3; round++) {
     const { longest, total } = await timeEventLoop(async () => {
       const response = await call(`/v1/export?format=${format}`)

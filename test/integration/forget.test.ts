@@ -38,7 +38,7 @@ afterEach(() => {
 
 const files = new DatabaseFiles()
 
-/** Longest time that the write lock was held, ms. */
+/** Longest time that the write lock was held, in ms. */
 let longest = 0
 const schedule: ForgetSchedule = {
   write: (work) => {
@@ -64,7 +64,7 @@ function identify(profileId: string, anonymousId: string | null, more: object = 
 const person = (id: Person["id"], websiteRid = rid): Person => ({ websiteRid, id })
 const sessions = () => db.prepare("select session_id from event_rows order by session_id").pluck().all()
 
-test("the events of a profile name it, or have one of its anonymous ids and name no other profile", async () => {
+test("the events of a profile are those with its id, and those with a linked anonymous id and no other profile", async () => {
   identify("ann", "laptop")
   identify("ann", "shared")
   identify("bob", "shared")
@@ -118,7 +118,7 @@ test("forgetting an anonymous id deletes its events and links, but no profile", 
   expect(db.prepare("select profile_id from profiles").pluck().all()).toEqual(["ann"])
 })
 
-test("an id that is stored as a hash is found on its day, later only through its linked profile", async () => {
+test("an id that is stored as a hash is found on the same day, and later only through its linked profile", async () => {
   const hashed = { anonymousId: "laptop", hashVisitor: true }
   send({ sessionId: "1 yesterday", ...hashed, receivedAt: now - day }, { sessionId: "2 today", ...hashed })
   identify("ann", "laptop", { hashVisitor: true })
@@ -142,9 +142,9 @@ test("an id that is stored as a hash is found on its day, later only through its
   })
 })
 
-// SQLite leaves copies of cells in pages that it split. It depends on the order of ids, and so on the seed: of these, 16 and 17
-// have some. unallocated-space.test.ts looks at each kind of page.
-test.each([1, 2, 16, 17])("no byte of a person is left among thousands of others (seed %i)", async (seed) => {
+// SQLite leaves copies of cells in pages that it splits. Whether it does depends on the order of ids, and therefore on the seed.
+// Of these seeds, 16 and 17 lead to copies. unallocated-space.test.ts checks each kind of page.
+test.each([1, 2, 16, 17])("no byte of a person's data remains among thousands (seed %i)", async (seed) => {
   const mark = "ann-the-forgotten"
   sendCrowd(mark, mulberry32(seed))
   const file = folder.file("test.db")
@@ -157,7 +157,7 @@ test.each([1, 2, 16, 17])("no byte of a person is left among thousands of others
   expect(db.pragma("integrity_check", { simple: true })).toBe("ok")
 })
 
-/** Offsets in a file; empty if the file does not exist. */
+/** Returns the offsets of `mark` in a file, or none if the file does not exist. */
 function placesOf(mark: string, path: string): number[] {
   const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
   const found: number[] = []
@@ -165,7 +165,7 @@ function placesOf(mark: string, path: string): number[] {
   return found
 }
 
-/** Events, ids and traits of `mark` among thousands of others. */
+/** Stores events, ids and traits of `mark` among thousands of others. */
 function sendCrowd(mark: string, random: () => number): void {
   const filler = () => Array.from({ length: 36 }, () => Math.floor(random() * 16).toString(16)).join("")
   let shared = ""
@@ -179,13 +179,13 @@ function sendCrowd(mark: string, random: () => number): void {
     const theirs = Array.from({ length: 5 }, () => ({
       anonymousId: `${mark}-device`,
       sessionId: `${mark}-session-${filler()}`,
-      // Spread over the index on event ids.
+      // The random prefix spreads them over the index on event ids.
       eventId: `${filler()}-${mark}`,
       properties: JSON.stringify(`${mark}-`.repeat(round === 30 ? 1_000 : 3)),
     }))
     send(...others, ...theirs)
     for (let one = 0; one < 20; one++) identify(filler(), filler(), { traits: { name: filler() } })
-    // Several devices and changing traits: earlier values must not remain on the page.
+    // The person has several devices, and traits that change. Earlier values must not remain on the page.
     identify(mark, `${filler()}-${mark}`, {
       traits: { email: `${mark}-${"x".repeat(round * 10)}@example.com` },
     })
@@ -194,10 +194,10 @@ function sendCrowd(mark: string, random: () => number): void {
   }
 }
 
-test("a column block that is not rebuilt yet names no event of the person, and queries return the others", async () => {
+test("a column block that has not been rebuilt contains no event of the person, and queries return all other events", async () => {
   createWebsite(db, "w", { domain: "localhost", name: "w", allowedOrigins: [], anonymize: "off" }, now)
   const websiteRid = 1
-  // 64 events of a name or more: their counts by quarter of an hour are stored.
+  // Each name has at least 64 events, so their counts per quarter of an hour are stored.
   const events = Array.from({ length: 400 }, (_, index) => ({
     websiteRid,
     name: ["a", "b of ann", "c"][index % 3] as string,
@@ -233,7 +233,7 @@ test("a column block that is not rebuilt yet names no event of the person, and q
   expect(counts()).toEqual(expected)
 })
 
-test("waits for a reader that blocks the truncation of the -wal, and reports if it stays", async () => {
+test("forget waits for a reader that prevents truncation of the -wal file, and reports whether data remains", async () => {
   send({ anonymousId: "laptop" })
   const reader = openReader(folder.file("test.db"))
   reader.exec("begin")
@@ -257,7 +257,7 @@ test("waits for a reader that blocks the truncation of the -wal, and reports if 
   reader.close()
 })
 
-test("a person with many events is deleted in several transactions; after an interruption, the next call finishes", async () => {
+test("a person with many events is deleted in several transactions, and the next call continues after an interruption", async () => {
   for (let round = 0; round < 10; round++) {
     send(
       ...Array.from({ length: 1_000 }, (_, index) => ({

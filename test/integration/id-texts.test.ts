@@ -41,7 +41,7 @@ function insert(...rows: Partial<EventRow>[]): void {
 
 const seal = () => sealAll(db, farDay)
 
-/** Runs all that a server does when it has time, with the daily search for unused ids. */
+/** Runs all background work of a server, including the daily search for unused ids. */
 function maintain(): void {
   const sealer = new Sealer(db)
   for (;;) {
@@ -51,7 +51,7 @@ function maintain(): void {
   }
 }
 
-/** The texts of visitors and profiles in the dictionary; undefined for a range without texts. */
+/** Returns the texts of visitors and profiles in the dictionary, or undefined for a range without texts. */
 function storedTexts(): (string[] | undefined)[] {
   const chunks = db
     .prepare("select kind, first, hashes, texts from identities where kind in (0, 2) order by kind, first")
@@ -61,7 +61,7 @@ function storedTexts(): (string[] | undefined)[] {
   )
 }
 
-/** The number of hashes in the dictionary, without those of erased ids. */
+/** Returns the number of hashes in the dictionary, not counting erased ids. */
 function hashCount(): number {
   const chunks = db.prepare("select hashes from identities").pluck().all() as Buffer[]
   const hashes = chunks.flatMap((bytes) =>
@@ -105,11 +105,11 @@ describe("packed texts", () => {
   const lists: [what: string, texts: string[]][] = [
     ["ASCII", ["anon_1", "anon_2", "b"]],
     ["other characters", ["é", "日本", "\u{1f600}", "\ufeffx", "a\nb"]],
-    ["texts that are erased", ["", "a", "", ""]],
-    ["texts whose parts are in neighbors", ["ab", "ab", "ba", "aab", "b"]],
+    ["erased texts", ["", "a", "", ""]],
+    ["texts that occur in their neighbors", ["ab", "ab", "ba", "aab", "b"]],
   ]
   for (const [what, texts] of lists)
-    test(`are unpacked and searched: ${what}`, () => {
+    test(`can be unpacked and searched: ${what}`, () => {
       const packed = new PackedTexts(packTexts(texts), texts.length)
       expect(packed.all()).toEqual(texts)
       for (const part of [
@@ -141,7 +141,7 @@ describe("text filters on ids", () => {
     { name: "d", profileId: "12" },
     { name: "e", anonymousId: "日本_12" },
   ]
-  /** `later`: the same with an event f, of the visitor and profile "new 12". */
+  /** `later` is the result after an event f of the visitor and profile "new 12" was added. */
   const cases: [
     field: "anonymous_id" | "profile_id" | "session_id",
     op: Operator,
@@ -179,7 +179,7 @@ describe("text filters on ids", () => {
       },
     ],
     [
-      "sealed by an earlier version, which stored no texts",
+      "sealed by an earlier version that did not store texts",
       () => {
         insert(...events.slice(0, 3))
         seal()
@@ -194,7 +194,7 @@ describe("text filters on ids", () => {
       const reader = new SnapshotReader(db, 2 ** 20)
       const answers = () => cases.map(([field, op, value]) => search(field, op, value, reader))
       expect(answers()).toEqual(cases.map(([, , , found]) => found))
-      // The result of the first search is cached, and continued with the ids that were sealed since.
+      // The result of the first search is cached and extended with the ids that have been sealed since.
       insert({ name: "f", anonymousId: "new 12", profileId: "new 12", sessionId: "s 12" })
       seal()
       expect(answers()).toEqual(cases.map(([, , , , later]) => later))
@@ -208,12 +208,12 @@ describe("text filters on ids", () => {
     expect(search("anonymous_id", "contains", "12")).toBe("a e")
   })
 
-  test("find ids of rows that do not fit the memory", () => {
+  test("find ids in rows that do not fit into memory", () => {
     insert(...events)
     const limits = { rows: 0, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
     for (const [field, op, value, found] of cases)
       expect(search(field, op, value, new SnapshotReader(db, 0, undefined, limits))).toBe(found)
-    // Also without a text filter before it.
+    // The same must work if no text filter ran before.
     for (const op of ["eq", "ne", "in"] as const)
       expect(search("anonymous_id", op, "7", new SnapshotReader(db, 0, undefined, limits))).toBe(
         op === "ne" ? "a b d e" : "c",
@@ -222,7 +222,7 @@ describe("text filters on ids", () => {
 })
 
 describe("the dictionary of ids", () => {
-  test("stores the texts of visitors and profiles, in ranges of at most 4,096, and none of sessions", () => {
+  test("stores the texts of visitors and profiles in ranges of at most 4,096, but no texts of sessions", () => {
     const many = Array.from({ length: 5_000 }, (_, index) => ({
       anonymousId: `visitor ${index}`,
       sessionId: `s${index}`,
@@ -239,7 +239,7 @@ describe("the dictionary of ids", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("gets the texts that an earlier version did not store, and no texts of ids without events", () => {
+  test("adds texts that an earlier version did not store, except those of ids without events", () => {
     insert(
       ...Array.from({ length: 30 }, (_, index) => ({
         name: `event ${index % 3}`,
@@ -283,7 +283,7 @@ describe("the dictionary of ids", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("is replaced by a rebuild: nothing remains of the one before", () => {
+  test("is completely replaced by a rebuild", () => {
     insert(
       ...Array.from({ length: 40 }, (_, index) => ({
         anonymousId: `visitor ${index}`,
@@ -298,7 +298,7 @@ describe("the dictionary of ids", () => {
     expect(db.prepare("select count(*) from identities where kind >= 10").pluck().get()).toBe(0)
   })
 
-  test("a query that a rebuild interrupts runs again with the new dictionary", () => {
+  test("is replaced while a query runs, which is then run again", () => {
     insert(
       ...Array.from({ length: 5_000 }, (_, index) => ({
         name: `n${index % 2}`,
@@ -335,7 +335,7 @@ describe("forget", () => {
   const forget = (id: { anonymousId: string } | { profileId: string }) =>
     forgetPerson(db, new DatabaseFiles(), { websiteRid: 0, id }, start, schedule)
 
-  test("erases the ids of the person at once, but no id that other events have", async () => {
+  test("immediately erases the person's ids, except those that other events have", async () => {
     insert(
       { anonymousId: "shared", profileId: "ann" },
       { anonymousId: "phone", profileId: "ann" },
@@ -354,7 +354,7 @@ describe("forget", () => {
     expect(search("profile_id", "eq", "bob")).not.toBe("")
   })
 
-  test("does not erase an id of an event that arrives meanwhile", async () => {
+  test("does not erase an id if an event with it arrives in the meantime", async () => {
     insert({ anonymousId: "ann" })
     seal()
     let arrived = false
@@ -376,7 +376,7 @@ describe("forget", () => {
     expect(differences(db)).toEqual([])
   })
 
-  test("erases ids in the dictionary of before a rebuild", async () => {
+  test("erases ids in the previous dictionary during a rebuild", async () => {
     insert({ anonymousId: "ann" }, { anonymousId: "bob" })
     seal()
     reset(db)
@@ -385,7 +385,7 @@ describe("forget", () => {
     expect(new PackedTexts(earlier.texts as Uint8Array, 2).all()).toEqual(["", "bob"])
   })
 
-  test("has its ids erased also if the sealing of their events is in progress", async () => {
+  test("erases ids even if their events are being sealed", async () => {
     insert({ anonymousId: "ann" }, { anonymousId: "bob" })
     const batch = runToEnd(new Sealer(db).pass())
     await forget({ anonymousId: "ann" })

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// The exact path of an ingestion route skips the router. The same path with a trailing slash does not, and gets the same response.
+// Requests for the exact path of an ingestion route skip the router. With a trailing slash, they do not skip it, but the response
+// must be the same.
 
 const prefix = "/e"
 let app: TestApp
@@ -54,7 +55,7 @@ const cases: Case[] = [
     headers: { Origin: "https://example.com", "Access-Control-Request-Headers": "traceparent" },
     status: 204,
   },
-  { sentence: "a path below it", path: "/track/more", status: 404, reason: "route_unknown" },
+  { sentence: "a path below the route", path: "/track/more", status: 404, reason: "route_unknown" },
   {
     sentence: "a query",
     path: "/track",
@@ -94,14 +95,14 @@ for (const at of ["", prefix]) {
           reason,
         })
         const routed = await responseAt(`${at}${path}/`, each)
-        // The message names the path, and a path that is no route echoes no origin.
+        // The message contains the path, and the response for an unknown route has no CORS headers.
         if (reason !== "route_unknown" && reason !== "invalid_host") expect(routed).toEqual(direct)
       })
     }
   })
 }
 
-test("over HTTPS, every response tells browsers once to use HTTPS, with and without the router", async () => {
+test("over HTTPS, every response tells browsers exactly once to use HTTPS, with and without the router", async () => {
   const secure = openApp(() => ({ https: true }))
   try {
     for (const path of ["/track", "/track/", "/none"]) {
@@ -115,7 +116,7 @@ test("over HTTPS, every response tells browsers once to use HTTPS, with and with
   }
 })
 
-describe("a key whose header was used before", () => {
+describe("a key that was used before", () => {
   const send = (secret: string) =>
     app.send(
       new Request("http://localhost/track", {
@@ -129,13 +130,13 @@ describe("a key whose header was used before", () => {
       }),
     )
   const changes = [
-    { sentence: "revoked", change: "revoked_at = 1", reason: "key_revoked" },
-    { sentence: "disabled", change: "disabled_at = 1", reason: "key_disabled" },
-    { sentence: "expired", change: "expires_at = 1", reason: "key_expired" },
-    { sentence: "rotated", change: "hash = x'00'", reason: "key_unknown" },
+    { sentence: "is revoked", change: "revoked_at = 1", reason: "key_revoked" },
+    { sentence: "is disabled", change: "disabled_at = 1", reason: "key_disabled" },
+    { sentence: "gets an earlier expiry", change: "expires_at = 1", reason: "key_expired" },
+    { sentence: "is rotated", change: "hash = x'00'", reason: "key_unknown" },
   ]
   for (const { sentence, change, reason } of changes) {
-    test(`${sentence}: it is rejected once the registry has the change`, async () => {
+    test(`and then ${sentence} is rejected once the registry has the change`, async () => {
       const { id, secret } = giveKey(app)
       expect((await send(secret)).status).toBe(200)
       app.store.db.prepare(`update keys set ${change} where id = ?`).run(id)
@@ -149,7 +150,7 @@ describe("a key whose header was used before", () => {
     })
   }
 
-  test("that expires without a change: it is rejected from then on", async () => {
+  test("and then expires is rejected from then on", async () => {
     const { secret } = giveKey(app, { expiresAt: app.clock.now + 1_000 })
     expect((await send(secret)).status).toBe(200)
     app.clock.now += 1_001

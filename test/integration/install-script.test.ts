@@ -15,7 +15,7 @@ import { join } from "node:path"
 import { gzip, tar } from "../../src/release/archive.ts"
 import { repository } from "../support/repository.ts"
 
-// The script with a release whose program is a shell script. test/release/ installs the real one into a clean system.
+// Runs install.sh with a release whose program is a shell script. `npm run test:release` installs a real release.
 
 const script = join(repository, "src/release/install.sh")
 const platform = `${process.platform}-${process.arch}`
@@ -68,7 +68,7 @@ function writeRelease(
   writeFileSync(join(folder, name, "SHA256SUMS"), lines.join(""))
 }
 
-/** Asynchronous, because the server of this process answers the script. */
+/** Asynchronous because the script downloads from a server in this process. */
 async function install(...args: string[]) {
   const run = Bun.spawn(["sh", script, "--no-service", ...args], { stdout: "pipe", stderr: "pipe" })
   const [out, err, code] = await Promise.all([
@@ -80,8 +80,8 @@ async function install(...args: string[]) {
 }
 
 /**
- * Runs the script with its folders of the system below `root`, and without the commands that need a system: they append
- * their names and arguments to `calls`. The umask is that of a hardened system.
+ * Runs the script with all system folders below `root`. Commands that change the system are replaced by stubs, which append
+ * their names and arguments to `calls`. The umask is the one of a hardened system.
  */
 async function installService(root: string, ...args: string[]) {
   const commands = join(root, "commands")
@@ -89,7 +89,7 @@ async function installService(root: string, ...args: string[]) {
   const record = `echo "$(basename "$0") $*" >> "${root}/calls"`
   for (const name of ["systemctl", "useradd", "userdel", "groupdel", "chown"])
     writeFileSync(join(commands, name), `#!/bin/sh\n${record}\n`, { mode: 0o755 })
-  // The user is root, and the user databuddy exists.
+  // Pretends that the current user is root and that the user databuddy exists.
   writeFileSync(join(commands, "id"), "#!/bin/sh\necho 0\n", { mode: 0o755 })
   mkdirSync(join(root, "run/systemd/system"), { recursive: true })
   const copy = join(root, "install.sh")
@@ -133,7 +133,7 @@ describe("install.sh", () => {
     expect(Bun.spawnSync([join(prefix, "bin/databuddy")]).stdout.toString()).toBe("databuddy\n")
   })
 
-  test("installs the manual page and the completions, and uninstalls without a trace", async () => {
+  test("installs the manual page and the completions, and uninstalls everything", async () => {
     const prefix = join(folder, "complete prefix")
     await install("--from", join(folder, "complete"), "--prefix", prefix)
     const paths = [
@@ -143,7 +143,7 @@ describe("install.sh", () => {
       ["share/fish/vendor_completions.d/databuddy.fish", "completions/databuddy.fish"],
     ] as const
     for (const [path, content] of paths) expect(readFileSync(join(prefix, path), "utf8")).toBe(content)
-    // Another program's.
+    // A file of another program.
     writeFileSync(join(prefix, "share/zsh/site-functions/_other"), "")
     const { err, code } = await install("--uninstall", "--prefix", prefix)
     expect({ err, code }).toEqual({ err: "", code: 0 })
@@ -151,7 +151,7 @@ describe("install.sh", () => {
     expect(files(prefix)).toEqual(["bin", "share", ...others])
   })
 
-  test("prints what it would do with --dry-run, and does nothing", async () => {
+  test("only prints what it would do with --dry-run", async () => {
     const prefix = join(folder, "dry")
     const { out, code } = await install("--dry-run", "--from", join(folder, "release"), "--prefix", prefix)
     expect(code).toBe(0)
@@ -174,7 +174,7 @@ describe("install.sh", () => {
     ["two", ["--version", "9.9.9"], "has no databuddy 9.9.9 for"],
     ["empty", [], "has no SHA256SUMS"],
     ["missing", [], "has no SHA256SUMS"],
-  ] as const)("fails and installs nothing: %s %j", async (release, args, message) => {
+  ] as const)("fails and installs nothing with the release %s and %j", async (release, args, message) => {
     const prefix = join(folder, "failed")
     for (const from of [join(folder, release), `${server.url.origin}/${release}`]) {
       const { err, code } = await install("--from", from, "--prefix", prefix, ...args)
@@ -185,11 +185,11 @@ describe("install.sh", () => {
   })
 })
 
-// The script installs a service on Linux only.
+// The script only installs a service on Linux.
 describe.skipIf(process.platform !== "linux")("install.sh with a service", () => {
   const emptyRoot = () => mkdtempSync(join(folder, "root-"))
 
-  test("lets other users run the program and enter its folders, whatever the umask is", async () => {
+  test("lets other users run the program and enter its folders despite a strict umask", async () => {
     const root = emptyRoot()
     await installService(root)
     const modes = {
@@ -206,7 +206,7 @@ describe.skipIf(process.platform !== "linux")("install.sh with a service", () =>
     expect(Object.fromEntries(found)).toEqual(modes)
   })
 
-  test("uninstalls what it installed, and neither files of the administrator nor the data", async () => {
+  test("uninstalls what it installed, but not the administrator's files and the data", async () => {
     const root = emptyRoot()
     expect(await installService(root)).toMatchObject({ err: "", code: 0 })
     writeFileSync(join(root, "etc/databuddy/log-level"), "debug")
@@ -220,7 +220,7 @@ describe.skipIf(process.platform !== "linux")("install.sh with a service", () =>
     expect(out).toContain(`These files in ${root}/etc/databuddy were not removed:\nkey.pem\n`)
   })
 
-  test("uninstalls its folders if they are empty", async () => {
+  test("removes its folders if they are empty", async () => {
     const root = emptyRoot()
     await installService(root)
     const { out, code } = await installService(root, "--uninstall")

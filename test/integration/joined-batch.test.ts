@@ -19,7 +19,7 @@ import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 import { mulberry32 } from "../support/random.ts"
 
-// Queries to which names do not matter read adjacent slices of a block as one batch.
+// Queries that do not depend on event names read adjacent slices of a block as one batch.
 
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 0, 1)
@@ -37,9 +37,9 @@ beforeEach(() => {
   const rows = Array.from({ length: 3_000 }, (_, index): EventRow => {
     const name = below(6)
     const ts = start + below(days * dayMs)
-    // Every third name has crawlers, so that its slices are not adjacent without them.
+    // Every third name has events of crawlers. Without those, its slices are not adjacent.
     const crawler = name % 3 === 0 && random() < 0.2 ? 1 : 0
-    // One property of all names, one of two names, one of a single name, and one that is too long for a column.
+    // One property occurs with all names, one with two names, one with a single name, and one is too long for a column.
     const properties = {
       ...(random() < 0.9 ? { plan: ["free", "pro", 3][below(3)] } : {}),
       ...(name < 2 ? { amount: below(1_000) / 8 } : {}),
@@ -94,16 +94,16 @@ function resultOf(reader: SnapshotReader, by: Dimension[], filters: Filter[], cr
   return result.groups.map((group) => JSON.stringify(group)).sort()
 }
 
-describe("the results of joined slices are those of the rows", () => {
+describe("joined slices lead to the same results as rows for", () => {
   const filters: [name: string, filters: Filter[]][] = [
     ["all events", []],
-    ["the events of some names", [{ field: "event_name", op: "ne", value: "event 2" }]],
-    ["the events with a property of all names", [{ field: "property.plan", op: "eq", value: "pro" }]],
-    ["the events with a property of one name", [{ field: "property.order", op: "contains", value: "1" }]],
-    ["the events with a property in the rows", [{ field: "property.text", op: "contains", value: "9" }]],
-    ["the events with a key", [{ field: "property_key", op: "eq", value: "amount" }]],
-    ["the events without a key", [{ field: "property_key", op: "ne", value: "amount" }]],
-    ["the events of one visitor", [{ field: "anonymous_id", op: "eq", value: "visitor 7" }]],
+    ["events with some names", [{ field: "event_name", op: "ne", value: "event 2" }]],
+    ["events with a property of all names", [{ field: "property.plan", op: "eq", value: "pro" }]],
+    ["events with a property of one name", [{ field: "property.order", op: "contains", value: "1" }]],
+    ["events with a property in the rows", [{ field: "property.text", op: "contains", value: "9" }]],
+    ["events with a key", [{ field: "property_key", op: "eq", value: "amount" }]],
+    ["events without a key", [{ field: "property_key", op: "ne", value: "amount" }]],
+    ["events of one visitor", [{ field: "anonymous_id", op: "eq", value: "visitor 7" }]],
   ]
   const dimensions: Dimension[][] = [
     [],
@@ -121,14 +121,14 @@ describe("the results of joined slices are those of the rows", () => {
     for (const today of [0, Number.MAX_SAFE_INTEGER]) {
       sealAll(db, today)
       expect(results(new SnapshotReader(db))).toEqual(inRows)
-      // With caches, of the events that match a filter too.
+      // Also caches the events that match a filter.
       const caching = new SnapshotReader(db, 2 ** 26, 4)
       expect([results(caching), results(caching)]).toEqual([inRows, inRows])
     }
   })
 })
 
-test("the numbers of a block are stored in ascending order", () => {
+test("the distinct numbers in a column are stored in ascending order", () => {
   sealAll(db, Number.MAX_SAFE_INTEGER)
   const reader = new BlockReader(db, new RowReader(db), () => new Uint32Array(0))
   const blocks = new BlockIndex(db).daysOf(0)
@@ -140,7 +140,7 @@ test("the numbers of a block are stored in ascending order", () => {
   }
 })
 
-test("a joined batch has the columns of its slices one after another, and no name", () => {
+test("a joined batch has the concatenated columns of its slices, and no name", () => {
   sealAll(db, Number.MAX_SAFE_INTEGER)
   const identities = new IdDictionary(db)
   const reader = new BlockReader(db, new RowReader(db), (kind, texts) => identities.find(kind, texts).ids)

@@ -19,7 +19,7 @@ import { eventRow } from "../support/event.ts"
 import { acquisition, client, pageView } from "../support/page-event.ts"
 
 const now = Date.UTC(2026, 7, 1, 12)
-/** Days since 1970: all days are over, so that their blocks are merged. */
+/** A day long after all test data, in days since 1970. All days of the data are over by then, so their blocks are merged. */
 const farDay = 30_000
 
 describe("storage", () => {
@@ -64,7 +64,7 @@ describe("storage", () => {
       eventRow({ name: "screen_view" }),
       eventRow({ name: "screen_view", client: inGermany }),
       pageView({ name: "LCP", kind: "web_vital" }),
-      // Inserted by other statements than the rows above: more at a time, with and without contexts.
+      // These are inserted by other statements than the rows above: more rows at a time, with and without contexts.
       ...Array.from({ length: 40 }, (_, index) => (index < 30 ? eventRow() : pageView())),
     )
     const all = shown()
@@ -84,7 +84,7 @@ describe("storage", () => {
     expect(findProblems(db, folder.file("test.db"))).toEqual([])
   })
 
-  test("check names contexts and kinds that do not exist", () => {
+  test("check reports contexts and kinds that do not exist", () => {
     store(writerOf(), pageView())
     db.exec("update event_rows set client_id = 7, acquisition_id = 8; update event_types set kind = 99")
     expect(findProblems(db, folder.file("test.db"))).toEqual([
@@ -94,7 +94,7 @@ describe("storage", () => {
     ])
   })
 
-  test("a rolled back context is created again", () => {
+  test("a context that was rolled back is created again", () => {
     const writer = writerOf()
     const failing = {
       rows: [at(pageView({ client: inFrance }))],
@@ -121,10 +121,10 @@ describe("storage", () => {
     expect(store(writer, ...names)).toMatchObject([{ reason: "too_many_new_names" }])
   })
 
-  test("exactly the contexts without events are deleted, also those that were never used", async () => {
+  test("all contexts without events are deleted, and no others, including those that were never used", async () => {
     const writer = writerOf()
     store(writer, pageView({ client: inFrance }), pageView({ client: inGermany, eventId: "1" }))
-    // A skipped row leaves its context behind.
+    // A row that is skipped as a duplicate leaves its context behind.
     store(writer, pageView({ client: client({ country: "IT" }), eventId: "1" }))
     expect(countries()).toEqual(["DE", "FR", "IT"])
     db.exec("delete from event_rows where id = 1")
@@ -136,7 +136,7 @@ describe("storage", () => {
     expect(countries()).toEqual([])
   })
 
-  test("a context that is used again during the check stays, whichever process stores the event", async () => {
+  test("a context that is used again during the check is kept, whichever process stores the event", async () => {
     const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     const places = Array.from({ length: 20 }, (_, index) => client({ city: `city ${index}` }))
@@ -166,7 +166,7 @@ describe("storage", () => {
     other.close()
   })
 
-  test("an id of a context is not used again", async () => {
+  test("the id of a deleted context is not reused", async () => {
     const writer = writerOf()
     store(writer, pageView({ client: inFrance }))
     const used = db.prepare("select max(id) from client_contexts").pluck().get() as number
@@ -176,7 +176,7 @@ describe("storage", () => {
     expect(db.prepare("select min(id) from client_contexts").pluck().get()).toBe(used + 1)
   })
 
-  test("forgetting a person deletes the contexts that no one else has", async () => {
+  test("forgetting a person deletes the contexts that no other events have", async () => {
     const writer = writerOf()
     store(
       writer,
@@ -209,7 +209,7 @@ describe("storage", () => {
     expect(holds("Firefox")).toBe(false)
   })
 
-  test("check compares kinds and contexts, and blocks are built again from rows", () => {
+  test("check compares kinds and contexts, and blocks can be rebuilt from rows", () => {
     const writer = writerOf()
     const kinds = ["custom", "page_view", "error"] as const
     for (let part = 0; part < 4; part++) {
@@ -236,7 +236,7 @@ describe("storage", () => {
   })
 })
 
-/** Orders texts as a list has them. */
+/** Compares texts by their position in a list. */
 function inOrderOf(list: readonly unknown[]): (one: string, other: string) => number {
   return (one, other) => list.indexOf(one) - list.indexOf(other)
 }
@@ -300,14 +300,14 @@ describe("the API", () => {
     { name: "events", anonymousId: "ann", counts: "events", expected: [3] },
     { name: "people", counts: "events", expected: [1, 3, 3] },
     { name: "sessions", counts: "events", expected: [1, 3, 3] },
-  ])("$name reads the kinds that it is about, case %#", async ({ counts, expected, ...parameter }) => {
+  ])("$name reads only the kinds that it covers, case %#", async ({ counts, expected, ...parameter }) => {
     for (const seal of [false, true]) {
       if (seal) sealAll(app.store.db, farDay)
       expect((await run(parameter)).map((row) => row[counts])).toEqual([...expected])
     }
   })
 
-  test("a cached result is not used for other kinds", async () => {
+  test("a cached result is not used for a query for other kinds", async () => {
     sealAll(app.store.db, farDay)
     const counts = { custom: 2, page_view: 4, error: 1 }
     const parameters = [
@@ -333,11 +333,11 @@ describe("the API", () => {
       steps: [{ page: "*", filters: [{ field: "country", op: "eq", value: "FR" }] }, { page: "/pricing" }],
       expected: [1, 1],
     },
-  ])("a funnel of pages and events, case %#", async ({ steps, expected }) => {
+  ])("a funnel can have pages and events, case %#", async ({ steps, expected }) => {
     expect(people(await run({ name: "funnel", steps }))).toEqual([...expected])
   })
 
-  test("goals, retention and paths have pages too", async () => {
+  test("goals, retention and paths can also have pages", async () => {
     const goals = await run({ name: "goals", steps: [{ page: "/pricing" }, "signed_up", "screen_view"] })
     expect(goals.map(({ goal, converted, total }) => [goal, converted, total])).toEqual([
       ["/pricing", 2, 3],
@@ -362,7 +362,7 @@ describe("the API", () => {
     ])
   })
 
-  test("fields of contexts are filters and breakdowns", async () => {
+  test("fields of contexts can be used as filters and breakdowns", async () => {
     const views = { name: "events", kinds: ["page_view"], measures: ["events"] }
     expect(await run({ ...views, by: ["country"] })).toEqual([
       { country: "DE", events: 2 },
@@ -379,7 +379,7 @@ describe("the API", () => {
     ])
   })
 
-  test("a listed event has its kind unless it is custom, and the known fields of its contexts", async () => {
+  test("an event in a list has its kind unless it is custom, and the known fields of its contexts", async () => {
     const timeline = await run({ name: "person", anonymousId: "ann" })
     expect(timeline.map(({ event_name, kind, country, path }) => [event_name, kind, country, path])).toEqual([
       ["signed_up", undefined, undefined, null],

@@ -3,13 +3,13 @@ import { LargeBodies } from "../../src/http/large-body.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-// Large bodies of the page script must not block other requests: their items are validated and prepared in steps.
+// Large bodies from the page script must not block other requests, so their items are validated and prepared in steps.
 
 const id = "6a1f8f2e-0000-4000-8000-00000000000b"
 let app: TestApp
-/** Every step of a large body ends a turn of the event loop, because this clock advances by 10 ms per reading. */
+/** Advances by 10 ms each time it is read, so that each step of a large body ends a turn of the event loop. */
 let clock = 0
-/** The number of rows that were prepared for the commit. */
+/** Number of rows that have been prepared for a commit. */
 let prepared = 0
 
 beforeAll(() => {
@@ -26,7 +26,7 @@ beforeAll(() => {
 })
 afterAll(() => app.close())
 
-/** Sends a body, and counts the turns of the event loop until the response. */
+/** Sends a body and counts the turns of the event loop until the response. */
 async function turnsOf(path: string, body: unknown): Promise<{ turns: number; answer: unknown }> {
   let isDone = false
   let turns = 0
@@ -46,7 +46,7 @@ async function turnsOf(path: string, body: unknown): Promise<{ turns: number; an
 }
 
 const count = 40
-/** The properties of 40 items have more than 64 KiB. */
+/** With these properties, 40 items are larger than 64 KiB. */
 const properties = () =>
   Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`${prepared} ${crypto.randomUUID()}`, index]))
 const pageEvent = (name: string) => () => ({
@@ -62,7 +62,7 @@ const bodies: Record<string, [path: string, item: () => object]> = {
   errors: ["/errors", () => ({ message: "m", path: "/a", stack: "x".repeat(2_000) })],
 }
 
-describe("in a large body, other requests are served between", () => {
+describe("other requests are served while a large body is processed:", () => {
   for (const [what, [path, item]] of Object.entries(bodies)) {
     test(what, async () => {
       const before = prepared
@@ -83,7 +83,7 @@ describe("in a large body, other requests are served between", () => {
   })
 })
 
-test("a small body is handled at once", async () => {
+test("a small body is handled in one turn of the event loop", async () => {
   const { turns } = await turnsOf("/batch", [pageEvent("bought")()])
   expect(turns).toBeLessThan(10)
 })

@@ -19,7 +19,7 @@ function open(metricsAccess: Partial<MetricsAccess>): void {
 const get = (headers: Record<string, string> = {}) =>
   app.send(new Request("http://localhost/metrics", { headers }))
 
-/** The samples of a scrape, `name{labels}` → value. */
+/** Returns the samples of a scrape as `name{labels}` → value. */
 async function scrape(): Promise<Record<string, number>> {
   const text = await (await get({ Authorization: `Bearer ${token}` })).text()
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
@@ -38,7 +38,7 @@ function track(events: unknown, key?: string): Promise<Response> {
   )
 }
 
-test("responds like an unknown path when off", async () => {
+test("responds like an unknown path if metrics are off", async () => {
   open({})
   const answer = await get({ Authorization: "Bearer undefined" })
   expect(answer.status).toBe(404)
@@ -48,9 +48,9 @@ test("responds like an unknown path when off", async () => {
 
 const refused: [string, Record<string, string>][] = [
   ["no token", {}],
-  ["another one", { Authorization: "Bearer another" }],
-  ["the start of it", { Authorization: `Bearer ${token.slice(0, -1)}` }],
-  ["more than it", { Authorization: `Bearer ${token}x` }],
+  ["another token", { Authorization: "Bearer another" }],
+  ["the beginning of the token", { Authorization: `Bearer ${token.slice(0, -1)}` }],
+  ["a longer token", { Authorization: `Bearer ${token}x` }],
   ["another scheme", { Authorization: `Basic ${token}` }],
 ]
 test.each(refused)("with a token, rejects %s", async (_, headers) => {
@@ -61,7 +61,7 @@ test.each(refused)("with a token, rejects %s", async (_, headers) => {
   expect(await answer.text()).not.toContain("databuddy_")
 })
 
-test("limits guesses of the token, and never rejects the right one", async () => {
+test("limits guesses of the token, but never rejects the right token", async () => {
   open({ token })
   for (let guess = 0; guess < 60; guess++) await get({ Authorization: `Bearer ${guess}` })
   expect((await get({ Authorization: "Bearer 60" })).status).toBe(429)
@@ -71,9 +71,9 @@ test("limits guesses of the token, and never rejects the right one", async () =>
 const peers: [string, string, Record<string, string>, number][] = [
   ["this machine", "127.0.0.1", {}, 200],
   ["this machine on IPv6", "::1", {}, 200],
-  ["this machine on a socket that speaks both", "::ffff:127.0.0.1", {}, 200],
+  ["this machine on a socket for IPv4 and IPv6", "::ffff:127.0.0.1", {}, 200],
   ["another machine", "192.0.2.1", {}, 404],
-  ["another machine whose address looks alike", "::ffff:192.127.0.1", {}, 404],
+  ["another machine with a similar address", "::ffff:192.127.0.1", {}, 404],
   ["a proxy on this machine", "127.0.0.1", { "X-Forwarded-For": "127.0.0.1" }, 404],
   ...(
     [
@@ -95,15 +95,15 @@ const peers: [string, string, Record<string, string>, number][] = [
       ["Proxy-Connection", "keep-alive"],
     ] as const
   ).map(([name, value]): [string, string, Record<string, string>, number] => [
-    `a proxy that sends ${name} alone`,
+    `a proxy that only sends ${name}`,
     "127.0.0.1",
     { [name]: value },
     404,
   ]),
-  ["a page that was given this machine's address", "127.0.0.1", { "Sec-Fetch-Site": "same-origin" }, 404],
-  ["a browser that it was typed into", "127.0.0.1", { "Sec-Fetch-Site": "none" }, 200],
+  ["a page that requests this machine's address", "127.0.0.1", { "Sec-Fetch-Site": "same-origin" }, 404],
+  ["a browser in which the URL was typed", "127.0.0.1", { "Sec-Fetch-Site": "none" }, 200],
   [
-    "what Prometheus sends",
+    "a request from Prometheus",
     "127.0.0.1",
     {
       "X-Prometheus-Scrape-Timeout-Seconds": "10",
@@ -118,7 +118,7 @@ const peers: [string, string, Record<string, string>, number][] = [
 test.each(peers)("with local access, %s gets the expected status", async (_, address, headers, status) => {
   open({ local: true })
   const routes = createApp(deps)
-  // Stands in for Bun's server; nothing listens here.
+  // Replaces Bun's server, because nothing is listening in this test.
   routes.server = {
     requestIP: () => ({ address, family: "IPv4", port: 1 }),
   } as unknown as typeof routes.server
@@ -126,7 +126,7 @@ test.each(peers)("with local access, %s gets the expected status", async (_, add
   expect(answer.status).toBe(status)
 })
 
-test("reports what happened", async () => {
+test("reports events, requests and commits, without secrets", async () => {
   open({ token })
   const key = giveKey(app).secret
   await track([{ name: "a", eventId: "1" }, { name: "b", eventId: "1" }, { name: "c" }], key)
@@ -160,7 +160,7 @@ test("reports what happened", async () => {
   expect(Object.keys(samples).join()).not.toContain("secret")
 })
 
-test("counts no events of a request that was left out of its commit", async () => {
+test("does not count the events of a request that was excluded from its commit", async () => {
   open({ token })
   const key = giveKey(app).secret
   app.store.db.exec(

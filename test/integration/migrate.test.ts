@@ -17,7 +17,7 @@ afterEach(() => rmSync(folder, { recursive: true }))
 const now = Date.UTC(2026, 0, 1)
 const open = () => openDatabase({ path, durability: "fsync", busyTimeout: 0, now })
 
-/** Creates the database, changes it and closes it. */
+/** Creates the database, changes it and closes it. Returns the file's contents. */
 function prepared(change: string): Buffer {
   const db = open()
   db.exec(change)
@@ -39,10 +39,10 @@ test("a new database has the pragmas that cannot be set later, and all migration
 const shell = Bun.which("sqlite3")
 
 test.skipIf(!shell)(
-  `the sqlite3 shell reads the view of events${shell ? "" : " (skipped: needs sqlite3)"}`,
+  `the sqlite3 shell can read the view events${shell ? "" : " (skipped: needs sqlite3)"}`,
   () => {
     closeDatabase(open())
-    // Debian 12 has SQLite 3.40: a trigger or view in newer SQL makes the whole file unreadable for it.
+    // Debian 12 has SQLite 3.40, which cannot read a file at all if it has a trigger or view in newer SQL.
     const { stderr, exitCode } = Bun.spawnSync([
       shell as string,
       path,
@@ -64,12 +64,12 @@ test("synchronous is full when a database is reopened, and normal only on reques
 
 const refused: { sentence: string; prepare: () => Buffer; message: string }[] = [
   {
-    sentence: "a database of a newer version",
+    sentence: "a database from a newer version",
     prepare: () => prepared("insert into migrations values ('9999_future', 'x', 0)"),
     message: "was written by a newer version of databuddy: it contains the migration 9999_future",
   },
   {
-    sentence: "a database whose migration is not the released one",
+    sentence: "a database with a migration that differs from the released one",
     prepare: () => prepared("update migrations set checksum = 'other' where name = '0003_events'"),
     message: "the migration 0003_events in",
   },
@@ -84,7 +84,7 @@ const refused: { sentence: string; prepare: () => Buffer; message: string }[] = 
     message: "is an SQLite database, but not a databuddy database",
   },
   {
-    sentence: "a file that is no database",
+    sentence: "a file that is not a database",
     prepare: () => {
       writeFileSync(path, "hello ".repeat(1_000))
       return readFileSync(path)
@@ -94,14 +94,14 @@ const refused: { sentence: string; prepare: () => Buffer; message: string }[] = 
 ]
 
 for (const { sentence, prepare, message } of refused) {
-  test(`${sentence} is refused with a clear message and unchanged`, () => {
+  test(`${sentence} is rejected with a clear message and not changed`, () => {
     const before = prepare()
     expect(open).toThrow(message)
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 }
 
-test("migrations are one transaction: if one fails, all are rolled back", () => {
+test("migrations run in one transaction, so all are rolled back if one fails", () => {
   const db = open()
   const broken: Migration[] = [
     ...migrations,
@@ -116,7 +116,7 @@ test("migrations are one transaction: if one fails, all are rolled back", () => 
   db.close()
 })
 
-test("a migration that edits the schema fails if it does not find the text, and the database stays as it was", () => {
+test("a migration that edits the schema fails if it does not find the text to replace, and leaves the database unchanged", () => {
   const index = migrations.findIndex(({ name }) => name === "0015_texts")
   const db = new Database(path)
   migrate(db, path, now, migrations.slice(0, index))
