@@ -87,7 +87,7 @@ export async function startServer({ db, args = [], env = {}, descriptors }: Serv
 
 /** Returns the output of a `databuddy serve` that fails to start. Throws if it starts. */
 export async function startFailure(options: ServerOptions): Promise<string> {
-  // expect().rejects is avoided because Bun waits for it in a nested event loop, in which a process's streams can stall.
+  // expect().rejects is avoided because Bun waits for it in a nested event loop, where a process's streams can stall.
   const result = await startServer(options).catch((error: Error) => error)
   if (result instanceof Error) return result.message
   await result.stop()
@@ -135,7 +135,7 @@ export function openTestDatabase(path: string, busyTimeout = 0): Db {
   return openDatabase({ path, durability: "os", busyTimeout, now: Date.now() })
 }
 
-/** Changes a database directly, before or while a server uses it, for example to create websites or to corrupt a row. */
+/** Changes a database directly, before or while a server uses it, for example to create keys or to corrupt a row. */
 export function withDatabase<Result>(path: string, work: (db: Db) => Result): Result {
   const db = openTestDatabase(path, 5_000)
   try {
@@ -150,7 +150,7 @@ export function openReader(path: string): Db {
   return new Database(path, { readonly: true })
 }
 
-/** In ms. Long because a machine that also runs other tests can be several times slower. Only failures take this long. */
+/** In ms. Only failures take this long, and a machine that also runs other tests can be several times slower. */
 const patience = 30_000
 
 /** Waits until `ready` returns a truthy value, and returns it. Throws after `timeout` ms. */
@@ -167,7 +167,10 @@ export async function eventually<Result>(
   }
 }
 
-/** Repeats `assert` until it does not throw. Throws its last error after `timeout` ms. Pages, for example, render some time after a click. */
+/**
+ * Repeats `assert` until it does not throw. Throws its last error after `timeout` ms. Pages, for example, render some
+ * time after a click.
+ */
 export async function eventuallyPasses(
   assert: () => void | Promise<void>,
   { timeout = patience, pause = 50 } = {},

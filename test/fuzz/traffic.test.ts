@@ -16,16 +16,16 @@ import { runToEnd } from "../support/batches.ts"
 import { acquisition, client, pageView } from "../support/page-event.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Page views in mostly short sessions, as on a website, so that counts are cached per day. After each of many small changes (new,
-// late and deleted events, sealing, merging), results computed from the cached counts are compared with those of the reference.
-// Set DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_WORLDS to use several seeds.
+// Page views in mostly short sessions, as on a website, so that counts are cached per day. After each of many small
+// changes (new, late and deleted events, sealing, merging), results computed from the cached counts are compared with
+// those of the reference. Set DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_WORLDS to use several seeds.
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 1)
 const changesPerWorld = Number(process.env.DATABUDDY_FUZZ_CHANGES ?? 12)
 const day = 86_400_000
 const minute = 60_000
-/** A day long after all test data, in days since 1970. All days of the data are over by then, so their blocks are merged. */
+/** A day long after all test data, in days since 1970, so that all days are over and their blocks are merged. */
 const farDay = 30_000
 
 interface Site {

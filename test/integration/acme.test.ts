@@ -97,7 +97,7 @@ function open(changes: Partial<AcmeOptions> = {}): AcmeCertificate {
   )
 }
 
-/** Starts as `serve` does, on a port that the authority can reach. `install` runs before a certificate is installed and may throw. */
+/** Starts as `serve` does, on a port the authority can reach. `install` runs before each installation; it may throw. */
 function start(changes: Partial<AcmeOptions> = {}, install = () => {}): Running {
   const acme = open(changes)
   const installed: Tls[] = []

@@ -9,7 +9,7 @@ import { Database, type Db } from "../../src/store/db/driver.ts"
 import { migrate } from "../../src/store/db/migrate.ts"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 
-// Before migration 0011, each block held events of one name. Such blocks are read in their old format until they are merged.
+// Before migration 0011, each block held events of one name. These blocks are read in their old format until merged.
 
 let folder: TemporaryFolder
 let db: Db

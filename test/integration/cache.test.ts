@@ -13,8 +13,8 @@ import { difference } from "../reference/compare.ts"
 import { runToEnd } from "../support/batches.ts"
 import { eventRow } from "../support/event.ts"
 
-// Results of earlier queries are cached and used for later queries as long as they are correct. They are compared with results
-// computed without a cache, which the fuzz tests compare with the reference.
+// Results of earlier queries are cached and used for later queries as long as they are correct. They are compared with
+// results computed without a cache, which the fuzz tests compare with the reference.
 
 const hour = 3_600_000
 const day = 24 * hour

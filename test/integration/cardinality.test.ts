@@ -23,7 +23,7 @@ import { mulberry32, picker } from "../support/random.ts"
 
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 0, 1)
-/** A day long after all test data, in days since 1970. All days of the data are over by then, so their blocks are merged. */
+/** A day long after all test data, in days since 1970, so that all days are over and their blocks are merged. */
 const farDay = 30_000
 
 let folder: ReturnType<typeof temporaryFolder>
@@ -183,8 +183,9 @@ function questions(): Query[] {
 }
 
 /**
- * Applied in this order. All queries run in each state. Sealing does not change events, so the reference only runs after a change.
- * If `alsoTiny` is set, the queries also run with little memory. This covers rows, blocks, and a mixture of both.
+ * Applied in this order. All queries run in each state. Sealing does not change events, so the reference only runs
+ * after a change. If `alsoTiny` is set, the queries also run with little memory. This covers rows, blocks, and a mixture
+ * of both.
  */
 const states: {
   state: string

@@ -57,7 +57,7 @@ describe("at the start, the clock is", () => {
     { sentence: "trusted right after the last event", received: hourly(0, 40), now: 40, taken: 40 },
     { sentence: "trusted within a day of the last event", received: hourly(0, 40), now: 40.9, taken: 40.9 },
     {
-      sentence: "replaced by the time of the last event if the server was stopped for long or the clock is ahead",
+      sentence: "replaced by the last event's time if the server was stopped for long or the clock is ahead",
       received: hourly(0, 40),
       now: 90,
       taken: 90,

@@ -38,7 +38,7 @@ test("finished columns do not retain the memory that was used to build them", ()
   const columns = build(new RowReader(db), rows.length)
   const added = arrays() - before
   expect(columns.length).toBe(names)
-  // While columns are being built, those of each property use one array. The finished columns use no arrays of this type.
+  // While columns are built, those of each property use one array. The finished columns use no arrays of this type.
   expect(added).toBeLessThan((names * keys.length) / 2)
   expect(columns[0]?.properties().columnOf("key_3")?.values.length).toBe(7)
   db.close()

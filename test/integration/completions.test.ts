@@ -23,7 +23,7 @@ beforeAll(() => {
 })
 afterAll(() => folder[Symbol.dispose]())
 
-/** For each shell, a script that takes the words of a command line as arguments and prints completions of the last word. */
+/** For each shell, a script that takes the words of a command line as arguments and prints completions of the last. */
 const complete = {
   bash: `
 source "$1"; shift

@@ -4,8 +4,8 @@ import { join } from "node:path"
 import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { repository } from "../support/repository.ts"
 
-// Runs the scripts of the Debian package with the arguments that dpkg passes, in a folder instead of the root folder and with
-// stubs for the commands that change the system.
+// Runs the scripts of the Debian package with the arguments that dpkg passes, in a folder instead of the root folder
+// and with stubs for the commands that change the system.
 
 const stubs = "adduser install deb-systemd-helper deb-systemd-invoke systemctl getent userdel groupdel".split(
   " ",

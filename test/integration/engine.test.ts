@@ -16,7 +16,7 @@ let engine: WorkerQueryEngine<QuerySpec>
 const faults: unknown[] = []
 const start = Date.UTC(2026, 5, 1)
 
-/** Starts the engine and waits until its thread has opened the database, as the server does before it accepts connections. */
+/** Starts the engine and waits until its thread has opened the database, as the server does before it listens. */
 async function startEngine(memory = 268_435_456): Promise<void> {
   const path = folder.file("a.db")
   const environment = {

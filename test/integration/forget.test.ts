@@ -142,8 +142,8 @@ test("an id that is stored as a hash is found on the same day, and later only th
   })
 })
 
-// SQLite leaves copies of cells in pages that it splits. Whether it does depends on the order of ids, and therefore on the seed.
-// Of these seeds, 16 and 17 lead to copies. unallocated-space.test.ts checks each kind of page.
+// SQLite leaves copies of cells in pages that it splits. Whether it does depends on the order of ids, and therefore on
+// the seed. Of these seeds, 16 and 17 lead to copies. unallocated-space.test.ts checks each kind of page.
 test.each([1, 2, 16, 17])("no byte of a person's data remains among thousands (seed %i)", async (seed) => {
   const mark = "ann-the-forgotten"
   sendCrowd(mark, mulberry32(seed))

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// Requests for the exact path of an ingestion route skip the router. With a trailing slash, they do not skip it, but the response
-// must be the same.
+// Requests for the exact path of an ingestion route skip the router. With a trailing slash, they do not skip it, but
+// the response must be the same.
 
 const prefix = "/e"
 let app: TestApp

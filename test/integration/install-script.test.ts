@@ -80,8 +80,8 @@ async function install(...args: string[]) {
 }
 
 /**
- * Runs the script with all system folders below `root`. Commands that change the system are replaced by stubs, which append
- * their names and arguments to `calls`. The umask is the one of a hardened system.
+ * Runs the script with all system folders below `root`. Commands that change the system are replaced by stubs, which
+ * append their names and arguments to `calls`. The umask is the one of a hardened system.
  */
 async function installService(root: string, ...args: string[]) {
   const commands = join(root, "commands")

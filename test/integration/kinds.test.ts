@@ -19,7 +19,7 @@ import { eventRow } from "../support/event.ts"
 import { acquisition, client, pageView } from "../support/page-event.ts"
 
 const now = Date.UTC(2026, 7, 1, 12)
-/** A day long after all test data, in days since 1970. All days of the data are over by then, so their blocks are merged. */
+/** A day long after all test data, in days since 1970, so that all days are over and their blocks are merged. */
 const farDay = 30_000
 
 describe("storage", () => {

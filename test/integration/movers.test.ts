@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import type { Row } from "../../src/query-api/query-spec.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// What explains the change of a measure. test/fuzz/movers.test.ts compares the rows with a plain reference.
+// The query type `movers` lists the values that explain the change of a measure. test/fuzz/movers.test.ts compares its
+// rows with a reference.
 
 const range = { startDate: "2026-07-20", endDate: "2026-07-26" }
 
@@ -14,7 +15,7 @@ interface Sent {
   plan: string
 }
 
-/** Uploads with Safari nearly end in the second week; the plans keep their proportion. */
+/** Uploads from Safari almost stop in the second week, while the proportion of the plans does not change. */
 const uploads: Sent[] = [
   { count: 60, day: 14, browser: "Safari", plan: "pro" },
   { count: 60, day: 15, browser: "Safari", plan: "free" },
@@ -66,7 +67,7 @@ afterAll(() => app.close())
 
 const upload = { filters: [{ field: "event_name", op: "eq", value: "upload_done" }] }
 
-test("the value that explains the difference comes first, before values that are merely frequent", async () => {
+test("the value that explains the difference comes before values that are only frequent", async () => {
   const { data, meta } = await ask({ ...upload, limit: 1_000 })
   expect(data[0]).toEqual({
     field: "property.browser",
@@ -90,7 +91,7 @@ test("the value that explains the difference comes first, before values that are
   expect(meta.previous).toEqual({ from: "2026-07-13T00:00:00.000Z", to: "2026-07-20T00:00:00.000Z" })
 })
 
-/** Events by value in the previous and in the current period; the rows in their order, with `!` if the difference is offset. */
+/** Number of events by value in the previous and the current period. `rows` are the sorted values; `!` means offset. */
 const offsets: {
   name: string
   values: Record<string, [before: number, now: number]>
@@ -167,7 +168,7 @@ test.each(offsets)("$name", async ({ name, values, rows }) => {
   }
 })
 
-test("a field with one value explains nothing, and has no rows", async () => {
+test("a field with only one value has no rows, because it explains nothing", async () => {
   const { data } = await ask(upload)
   expect(data.filter(({ field }) => field === "property.version" || field === "event_name")).toEqual([])
 })
@@ -182,7 +183,7 @@ test.each([
   expect(data.find(({ value }) => value === "Safari")).toHaveProperty([measure])
 })
 
-test("more than 1,000 values of a property are skipped, and named in meta", async () => {
+test("a property with more than 1,000 values is skipped, and listed in meta", async () => {
   const events = Array.from({ length: 1_001 }, (_, index) => ({
     name: "numbered",
     timestamp: "2026-07-21T10:00:00.000Z",
@@ -218,7 +219,7 @@ test("rows are limited and paged", async () => {
   expect(page.meta.total).toBe(all.data.length)
 })
 
-describe("one measure is compared:", () => {
+describe("only one measure of a supported type can be compared:", () => {
   const rejected = "measures must be one of events, users, sessions, profiles, count or sum for movers"
   test.each([
     [["first"], rejected],
@@ -229,7 +230,7 @@ describe("one measure is compared:", () => {
   })
 })
 
-test("a key that reads reports can ask, and gets no ids of people", async () => {
+test("a key that can only read reports gets rows, but no ids of people", async () => {
   const { secret } = giveKey(app, { scopes: ["read:reports"] })
   const { data, meta } = await ask(upload, secret)
   expect(data.length).toBeGreaterThan(0)

@@ -51,7 +51,7 @@ describe("new names without a key", () => {
   const stored = () => app.store.db.prepare("select count(*) from events").pluck().get()
   const rejection = { status: 429, reason: "too_many_new_names" }
 
-  test("are accepted up to 1,000 per website and day; beyond, a whole request is rejected unless all names are known", async () => {
+  test("are accepted up to 1,000 per website and day, and after that, requests with any new name are rejected", async () => {
     expect(await send(numbered(999))).toMatchObject({ status: 200 })
     const twoMore = [{ name: "made_up_0" }, ...numbered(2, 5_000)]
     expect(await send(twoMore)).toEqual({
@@ -67,7 +67,7 @@ describe("new names without a key", () => {
   })
 
   test.each(["namespace", "source"])(
-    "count together with their %s, which senders can invent too",
+    "count together with their %s, which senders can also invent",
     async (field) => {
       const events = Array.from({ length: 1_000 }, (_, index) => ({
         name: "one",
@@ -85,7 +85,7 @@ describe("new names without a key", () => {
     await send(numbered(1_000))
     expect(await send(numbered(1, 1_000))).toMatchObject(rejection)
     expect(await send(numbered(1, 1_000), { website: "b" })).toMatchObject({ status: 200 })
-    // Now the name is known.
+    // The name is known now.
     expect(await send(numbered(1, 1_000))).toMatchObject({ status: 200 })
     expect(await send(numbered(1_000, 10_000), { withKey: true })).toMatchObject({ status: 200 })
     app.clock.now += 12 * 3_600_000 - 1
@@ -95,7 +95,7 @@ describe("new names without a key", () => {
     expect(await send(numbered(1, 30_000))).toMatchObject(rejection)
   })
 
-  test("a rejection does not affect other writes of its commit, and the owner sees it with advice", async () => {
+  test("are rejected without affecting other writes in the commit, and the owner sees the request with advice", async () => {
     await send(numbered(999))
     const together = await Promise.all([
       send({ name: "first" }),
@@ -118,13 +118,13 @@ describe("new names without a key", () => {
   })
 })
 
-test("a request of new names beyond the quota is rejected after one lookup, not after one for each row", () => {
+test("a request with new names beyond the quota is rejected after a single lookup, not after one per row", () => {
   using folder = temporaryFolder()
   const db = openTestDatabase(folder.file("a.db"))
   try {
     let lookups = 0
     const prepare = db.prepare.bind(db)
-    // Object.create returns any.
+    // The type assertion is needed because Object.create returns `any`.
     const counting = Object.assign(Object.create(db) as Db, {
       prepare: (text: string) => {
         const statement = prepare(text)
@@ -208,7 +208,7 @@ describe("in a database", () => {
     expect(store(writerOf(), ...names(1, 1_000))).toMatchObject({ reason: "too_many_new_names" })
   })
 
-  test("exactly the types without events are deleted, also those that were never used", async () => {
+  test("all types without events are deleted, and no others, including those that were never used", async () => {
     const writer = writerOf()
     store(
       writer,
@@ -216,7 +216,7 @@ describe("in a database", () => {
       row({ name: "stays" }),
       row({ name: "stays", keys: "[]", properties: "" }),
     )
-    // A skipped row leaves its type behind.
+    // A row that is skipped as a duplicate leaves its type behind.
     store(writer, row({ name: "stays", eventId: "1" }), row({ name: "duplicate", eventId: "1" }))
     expect(types()).toHaveLength(4)
     db.exec("delete from event_rows where type_id = (select id from event_types where name = 'gone')")
@@ -226,7 +226,7 @@ describe("in a database", () => {
     expect(await deleteUnusedTypes(db, schedule())).toBe(0)
   })
 
-  test("caches of all processes are invalidated, and no id is reused", async () => {
+  test("a deletion invalidates the caches of all processes, and no id is reused", async () => {
     const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     store(writer, row({ name: "first" }), row({ name: "last" }))
@@ -241,7 +241,7 @@ describe("in a database", () => {
     other.close()
   })
 
-  test("a type that is used again during the check stays, whichever process stores the event", async () => {
+  test("a type that is used again during the check is kept, whichever process stores the event", async () => {
     const other = openTestDatabase(folder.file("test.db"))
     const [writer, another] = [writerOf(), writerOf(other)]
     store(writer, ...numbered(20).map((one) => row(one)))
@@ -265,7 +265,7 @@ describe("in a database", () => {
     other.close()
   })
 
-  test("rows are read from the newest, and only as far as needed", async () => {
+  test("rows are read from newest to oldest, and only as far as needed", async () => {
     const writer = writerOf()
     store(writer, row({ name: "old" }), ...Array.from({ length: 30_000 }, () => row({ name: "common" })))
     await deleteUnusedTypes(db, schedule())
@@ -280,7 +280,7 @@ describe("in a database", () => {
     return readFileSync(folder.file("test.db")).includes(text)
   }
 
-  test("no name, namespace, source or key of a deleted website is left in the file, nor in its blocks", async () => {
+  test("no name, namespace, source or key of a deleted website remains in the file, including its blocks", async () => {
     const { rid } = createWebsite(db, "a", settings, now)
     const writer = writerOf()
     store(
@@ -304,7 +304,7 @@ describe("in a database", () => {
     expect(types()).toEqual([])
     db.exec("vacuum")
     expect(marked("zq-")).toBe(false)
-    // A tombstone reserves the highest id in blocks: a new event gets a higher one.
+    // A tombstone reserves the highest id in blocks, so a new event gets a higher id.
     store(writer, row({ websiteRid: 0, name: "next" }))
     expect(
       executeQuerySync(db, {
@@ -324,7 +324,7 @@ describe("in a database", () => {
     ).toHaveLength(1)
   })
 
-  test("forgetting a person deletes names and keys that no one else has", async () => {
+  test("forgetting a person deletes names and keys that no other events have", async () => {
     const writer = writerOf()
     store(
       writer,

@@ -42,7 +42,7 @@ function insert(...events: Partial<EventRow>[]): void {
 
 const ids = () => db.prepare("select id from events order by id").pluck().all() as number[]
 
-/** The number of events, as a report counts them. */
+/** Returns the number of events according to a report. */
 function count(): number {
   const scope = {
     websites: [0],
@@ -57,7 +57,7 @@ function count(): number {
   return executeQuerySync(db, query).result.groups[0]?.values[0] ?? 0
 }
 
-test.each([1, maxNode])("the ids of node %d follow those of the node before it", (node) => {
+test.each([1, maxNode])("the ids of node %d follow those of the previous node", (node) => {
   assignNode(db, node)
   insert({}, {})
   const start = node * idsPerNode
@@ -68,7 +68,7 @@ test.each([1, maxNode])("the ids of node %d follow those of the node before it",
   expect(ids()).toHaveLength(3)
 })
 
-test("a file does not become a copy if its node number is rejected", () => {
+test("a file does not become a copy of a registry if its node number is rejected", () => {
   assignNode(db, 2)
   const path = folder.file("test.db")
   const open = (node: number) =>
@@ -99,18 +99,18 @@ test("the last ids of the last node are exact", () => {
   expect(nodeOf(last)).toBe(maxNode)
 })
 
-test("without --node, and as node 0, ids start at 1", () => {
+test("ids start at 1 without --node and for node 0", () => {
   assignNode(db, undefined)
   insert({})
   assignNode(db, 0)
   expect(ids()).toEqual([1])
 })
 
-describe("a file keeps its node", () => {
+describe("a file keeps its node if it", () => {
   const cases: [what: string, first: number | undefined, second: number | undefined, says: string][] = [
-    ["with events of node 0", undefined, 3, "has events of node 0, so it cannot become the file of node 3"],
-    ["with events of another node", 3, 4, "has events of node 3, so it cannot become the file of node 4"],
-    ["of a node that is not given", 3, undefined, "is the file of node 3, and --node is not set"],
+    ["has events of node 0", undefined, 3, "has events of node 0, so it cannot become the file of node 3"],
+    ["has events of another node", 3, 4, "has events of node 3, so it cannot become the file of node 4"],
+    ["has events, but no node is given", 3, undefined, "is the file of node 3, and --node is not set"],
   ]
   test.each(cases)("%s", (_, first, second, says) => {
     assignNode(db, first)
@@ -118,7 +118,7 @@ describe("a file keeps its node", () => {
     expect(() => assignNode(db, second)).toThrow(says)
   })
 
-  test("and after all of its events were deleted", () => {
+  test("had events that were all deleted", () => {
     insert({})
     applyShippingChange(db, { type: "start", writer: "a", id: 0 })
     db.exec("delete from event_rows")
@@ -126,7 +126,7 @@ describe("a file keeps its node", () => {
   })
 })
 
-test("a file that was about to ship as node 0, but had no events, becomes that of another node", () => {
+test("a file that was about to ship as node 0, but had no events, can become the file of another node", () => {
   applyShippingChange(db, { type: "start", writer: "a", id: 0 })
   assignNode(db, 2)
   expect(readShipping(db)).toMatchObject({ sendingId: 2 * idsPerNode, shippedId: 2 * idsPerNode })
@@ -134,7 +134,7 @@ test("a file that was about to ship as node 0, but had no events, becomes that o
   for (const shippedId of [0, 2 * idsPerNode]) expect(shippingLag(db, shippedId).events).toBe(1)
 })
 
-test("rows, blocks and rebuilt blocks of a node give the same results, and no step counts ids from 0", async () => {
+test("rows, blocks and rebuilt blocks of a node lead to the same results, and no step iterates over ids from 0", async () => {
   assignNode(db, maxNode)
   insert({ anonymousId: "ann" }, { anonymousId: "bob" }, {})
   expect(count()).toBe(3)
@@ -151,7 +151,7 @@ test("rows, blocks and rebuilt blocks of a node give the same results, and no st
   expect(count()).toBe(2)
 })
 
-test("an import into an empty file of the same node keeps the ids, and one into another file does not", () => {
+test("an import keeps the ids if the file is empty and belongs to the same node, and otherwise assigns new ids", () => {
   assignNode(db, 5)
   insert({ eventId: "a" }, { eventId: "b" })
   const reader = new EventReader(db, { websites: new Map([[0, null]]), from: 0, to: now + 1 })

@@ -11,7 +11,7 @@ import { commandContext } from "../support/command-context.ts"
 import { environment } from "../support/environment.ts"
 import { type S3Stub, startS3Stub } from "../support/s3-stub.ts"
 
-// Each backup is a process.
+// Each backup runs in a new process.
 setDefaultTimeout(60_000)
 const patient = { timeout: 30_000, pause: 20 }
 
@@ -38,7 +38,7 @@ afterEach(async () => {
 })
 
 interface Setup {
-  /** With a folder of local backups. */
+  /** Whether there is also a folder with local backups. */
   isLocal?: boolean
   every?: number
   keep?: number
@@ -71,7 +71,7 @@ function start({ isLocal = false, every = day, keep = 7, ping, now = Date.now }:
 const lines = (message: string) => logged.filter((line) => line.message === message)
 const keyOf = (at: number) => `a/${backupName(db, at)}.zst`
 
-/** A monitor that counts requests and answers with `status`. */
+/** Starts a monitor that counts requests and responds with `status`. */
 function startMonitor(status: number) {
   let count = 0
   const server = Bun.serve({
@@ -89,7 +89,7 @@ function startMonitor(status: number) {
   }
 }
 
-test("backups go to the bucket on schedule; the oldest are deleted, other objects are not", async () => {
+test("backups are written to the bucket on schedule, and the oldest are deleted, but no other objects", async () => {
   const old = [4, 3, 2].map((days) => keyOf(Date.now() - days * day))
   const foreign = ["a/notes.zst", "a/other-20200101T000000Z.db.zst", "b/shop-20200101T000000Z.db.zst"]
   for (const key of [...old, ...foreign]) s3.objects.set(key, new Uint8Array(9))
@@ -106,7 +106,7 @@ test("backups go to the bucket on schedule; the oldest are deleted, other object
   expect(schedule.stateOf(bucket)).toMatchObject({ bytes: created?.bytes, failures: 0 })
 })
 
-test("no backup is made before it is due, and the newest one is known", async () => {
+test("no backup is made before it is due, and the newest existing one is found", async () => {
   const at = Math.floor(Date.now() / 1_000) * 1_000 - 3_600_000
   s3.objects.set(keyOf(at), new Uint8Array(9))
   const { schedule, bucket } = start({})
@@ -116,7 +116,7 @@ test("no backup is made before it is due, and the newest one is known", async ()
   expect(logged).toEqual([])
 })
 
-test("with a folder, the bucket gets the backup of the folder", async () => {
+test("with a folder, the bucket gets the same backup as the folder", async () => {
   mkdirSync(folder.file("backups"))
   const { schedule } = start({ isLocal: true })
   await eventually(() => lines("backup created").length === 2, patient)
@@ -126,9 +126,9 @@ test("with a folder, the bucket gets the backup of the folder", async () => {
   expect(remote).toBe(`s3://bucket/a/${name}.zst`)
 })
 
-test("with a folder, the bucket gets the backup of the folder in the second round too", async () => {
+test("with a folder, the bucket also gets the backup of the folder in the second round", async () => {
   mkdirSync(folder.file("backups"))
-  // Half a second that the names do not contain.
+  // Names do not contain fractions of a second, so the clock is set to the middle of a second.
   const offset = 500 - (Date.now() % 1_000)
   const { schedule } = start({ isLocal: true, every: 5_000, now: () => Date.now() + offset })
   await eventually(() => lines("backup created").length >= 4, patient)
@@ -137,17 +137,17 @@ test("with a folder, the bucket gets the backup of the folder in the second roun
   expect(names.slice(0, 4)).toEqual([names[0], `${names[0]}.zst`, names[2], `${names[2]}.zst`])
 })
 
-test("an interrupted upload is repeated until it succeeds, and leaves no parts", async () => {
+test("an interrupted upload is retried until it succeeds, and leaves no parts behind", async () => {
   const bytes = Buffer.alloc(20_000_000)
   crypto.getRandomValues(bytes.subarray(0, 65_536))
   for (let at = 65_536; at < bytes.length; at += 65_536)
     crypto.getRandomValues(bytes.subarray(at, at + 65_536))
   mkdirSync(folder.file("backups"))
-  // Only the name of a local backup is checked before its upload.
+  // This file passes as a backup because only the name of a local backup is checked before it is uploaded.
   writeFileSync(join(folder.file("backups"), backupName(db, Date.now() - 1_000)), bytes)
   let parts = 0
   let isFailing = true
-  // The first part arrives.
+  // Only the first part is accepted.
   s3.fault = (operation) =>
     isFailing && operation === "part" && ++parts > 1 ? { status: 500, code: "InternalError" } : undefined
   start({ isLocal: true, every: 5_000 })
@@ -164,7 +164,7 @@ test("an interrupted upload is repeated until it succeeds, and leaves no parts",
   await eventually(() => s3.objects.size > 0, patient)
 })
 
-test("the monitor is pinged after a good backup", async () => {
+test("the monitor is pinged after a successful backup", async () => {
   using monitor = startMonitor(200)
   start({ ping: monitor.url })
   await eventually(() => monitor.count() === 1, patient)
@@ -184,7 +184,7 @@ test("the monitor is not pinged while one of two destinations fails", async () =
   await eventually(() => monitor.count() > 0, patient)
 })
 
-test("a monitor that fails does not delay backups, and its secret path is not logged", async () => {
+test("a failing monitor does not delay backups, and its secret path is not logged", async () => {
   using monitor = startMonitor(500)
   const { schedule } = start({ every: 2_000, ping: monitor.url })
   await eventually(() => lines("backup created").length >= 2, patient)

@@ -49,7 +49,7 @@ async function databuddy(args: string[], env: NodeJS.ProcessEnv = credentials): 
   return { code, ...output }
 }
 
-/** A command with the endpoint of the stub. */
+/** Runs a command with the endpoint of the stub. */
 const remote = (args: string[], env?: NodeJS.ProcessEnv) =>
   databuddy([...args, "--backup-endpoint", s3.endpoint], env)
 
@@ -102,7 +102,7 @@ test("a backup in a bucket is compressed, uploaded in parts and verified, and re
   expect(fillerBytes()).toBe(20_000_000)
 })
 
-test("with a public key a backup is encrypted, and only the secret key restores it", async () => {
+test("a backup with a public key is encrypted, and can only be restored with the secret key", async () => {
   const keys = await writeKeys()
   const backup = await remote(["backup", "s3://bucket", "--backup-key", keys.public])
   expect([backup.err, backup.code]).toEqual(["", 0])
@@ -123,7 +123,7 @@ test("with a public key a backup is encrypted, and only the secret key restores 
   expect([err, code]).toEqual(["", 0])
 })
 
-test("without a name, restore takes the newest backup of this database", async () => {
+test("without a name, restore uses the newest backup of this database", async () => {
   for (const days of [0, 1, 2, 3]) {
     now = noon + days * day
     await remote(["backup", "s3://bucket/a"])
@@ -145,7 +145,7 @@ const damages: [string, (bytes: Uint8Array) => Uint8Array][] = [
   ["truncated", (bytes) => bytes.slice(0, bytes.length >> 1)],
   ["changed in one byte", (bytes) => bytes.map((byte, at) => (at === bytes.length >> 1 ? byte ^ 1 : byte))],
   ["empty", () => new Uint8Array()],
-  ["something else", () => Buffer.from("<html>not found</html>")],
+  ["another file", () => Buffer.from("<html>not found</html>")],
 ]
 test.each(damages)("a backup that is %s is not restored, encrypted or not", async (_, damage) => {
   const keys = await writeKeys()
@@ -157,7 +157,7 @@ test.each(damages)("a backup that is %s is not restored, encrypted or not", asyn
     const before = readFileSync(db)
     const { code, err } = await remote(["restore", "s3://bucket", ...flags])
     expect(code).toBe(1)
-    // The checksum of a truncated file is never read: the check of the database finds it.
+    // The checksum at the end of a truncated file is never read, so the check of the database detects it.
     expect(err).toMatch(flags.length > 0 ? /\.age is damaged or incomplete\n/ : /\.zst is (damaged|empty)/)
     expect(readFileSync(db).equals(before)).toBe(true)
   }
@@ -192,7 +192,13 @@ const faults: [string, S3Operation, S3Fault, string, string][] = [
     "the bucket is full",
     "lower --backup-keep",
   ],
-  ["a quota", "part", { status: 403, code: "QuotaExceeded" }, "the bucket is full", "increase its quota"],
+  [
+    "a reached quota",
+    "part",
+    { status: 403, code: "QuotaExceeded" },
+    "the bucket is full",
+    "increase its quota",
+  ],
   [
     "a wrong clock",
     "create",
@@ -216,11 +222,11 @@ const faults: [string, S3Operation, S3Fault, string, string][] = [
   ],
 ]
 test.each(faults)(
-  "%s is an error that says what to do, and leaves no object and no parts",
+  "%s is reported with a hint, and leaves no object and no parts behind",
   async (_, operation, fault, error, hint) => {
     grow(20)
     let calls = 0
-    // The first part arrives.
+    // Only the first part is accepted.
     s3.fault = (asked) => (asked === operation && (operation !== "part" || ++calls > 1) ? fault : undefined)
     const command = operation === "list" ? ["restore", "s3://bucket/x"] : ["backup", "s3://bucket/x"]
     const { code, err } = await remote(command)
@@ -231,7 +237,7 @@ test.each(faults)(
   },
 )
 
-test("a server that dies during an upload is an error, and the next upload succeeds", async () => {
+test("an upload fails if the server dies during it, and the next upload succeeds", async () => {
   grow(20)
   const dying = s3
   dying.fault = (operation) => {
@@ -245,7 +251,7 @@ test("a server that dies during an upload is an error, and the next upload succe
   expect(s3.objects.size).toBe(1)
 })
 
-test("a signal during an upload ends it, and leaves no object and no parts", async () => {
+test("a signal during an upload stops it, and leaves no object and no parts behind", async () => {
   grow(60)
   const { promise, resolve } = Promise.withResolvers<void>()
   stopSignal = promise
@@ -258,7 +264,7 @@ test("a signal during an upload ends it, and leaves no object and no parts", asy
   expect([...s3.objects.keys(), ...s3.uploads.keys()]).toEqual([])
 })
 
-test("an object that differs from what was uploaded is deleted, and the backup fails", async () => {
+test("the backup fails if the stored object differs from the upload, and the object is deleted", async () => {
   s3.corrupts = true
   const { code, err } = await remote(["backup", "s3://bucket"])
   expect([code, err]).toEqual([
@@ -271,7 +277,7 @@ test("an object that differs from what was uploaded is deleted, and the backup f
 const unreadable: [string, S3Operation[], string, number][] = [
   ["is deleted", ["get"], "cannot be read: ", 0],
   [
-    "is named if it cannot be deleted",
+    "is reported if it cannot be deleted",
     ["get", "delete"],
     "s3://bucket/shop-20260801T120000Z.db.zst was uploaded but not verified, and cannot be deleted",
     1,
@@ -284,7 +290,7 @@ test.each(unreadable)("an uploaded object that cannot be read back %s", async (_
   expect(s3.objects.size).toBe(objects)
 })
 
-test("a trial of a backup ends before less than --min-free is left for the server", async () => {
+test("a trial of a backup stops before less than --min-free is left for the server", async () => {
   await remote(["backup", "s3://bucket"])
   const trial = ["restore", "s3://bucket", "--dry-run", "--min-free"]
   const { code, err } = await remote([...trial, String(2 ** 50)])
@@ -293,7 +299,7 @@ test("a trial of a backup ends before less than --min-free is left for the serve
   expect((await remote([...trial, "0"])).code).toBe(0)
 })
 
-test("a download ends soon after the space runs out, however small the archive is", async () => {
+test("a download stops soon after space runs out, however small the archive is", async () => {
   const source = folder.file("zeros")
   writeFileSync(source, "")
   truncateSync(source, 100_000_000)
@@ -314,7 +320,7 @@ test("an existing object is replaced only with --force", async () => {
   expect((await remote(["backup", name, "--force"])).code).toBe(0)
 })
 
-test("the access key comes from a file or from variables", async () => {
+test("the access key is read from a file or from variables", async () => {
   const file = folder.file("credentials")
   writeFileSync(
     file,
@@ -330,7 +336,7 @@ test("the access key comes from a file or from variables", async () => {
 
 const mistakes: [string, string[], string][] = [
   ["a bucket that does not exist", ["backup", "s3://missing"], "has no such bucket\nhint: create it"],
-  ["a name that no bucket has", ["backup", "s3://A_B"], "s3://A_B is not valid\nhint: give a bucket"],
+  ["an invalid bucket name", ["backup", "s3://A_B"], "s3://A_B is not valid\nhint: give a bucket"],
   [
     "an empty prefix",
     ["restore", "s3://bucket/none"],
@@ -349,15 +355,11 @@ const mistakes: [string, string[], string][] = [
   ],
   ["a key file without a key", ["backup", "s3://bucket", "--backup-key", "EMPTY"], "contains no key"],
   [
-    "a key file with something else",
+    "a key file with other content",
     ["backup", "s3://bucket", "--backup-key", "TEXT"],
     "contains a line that is not an age key",
   ],
-  [
-    "a key file that is missing",
-    ["backup", "s3://bucket", "--backup-key", "NONE"],
-    "cannot be read (ENOENT)",
-  ],
+  ["a missing key file", ["backup", "s3://bucket", "--backup-key", "NONE"], "cannot be read (ENOENT)"],
 ]
 test.each(mistakes)("%s is an error", async (_, args, error) => {
   const keys = await writeKeys()

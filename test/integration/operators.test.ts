@@ -12,9 +12,9 @@ import { querySchema } from "../../src/query-api/schema.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { readPage } from "../support/documentation.ts"
 
-// Each operator on each kind of field: in the API, and in the live page, which filters events itself.
+// Tests each operator with each kind of field, in the API and in the live page, which filters events itself.
 
-/** The value of each text field, per event; the last event has none. */
+/** The value of each text field, per event. The last event has no value. */
 const texts = ["alpha", "beta", "alphabet", "5", undefined]
 const numbers = [0, 1, 2, 5, undefined]
 const events = texts.map((text, place) => ({
@@ -64,7 +64,7 @@ const ofTexts: Record<Operator, Case[]> = {
   ],
 }
 
-/** The same of the property `number`. */
+/** Indexes of the events whose property `number` matches. */
 const ofNumbers: Record<Operator, Case[]> = {
   eq: [["5", [3]]],
   ne: [[5, [0, 1, 2, 4]]],
@@ -96,7 +96,7 @@ const ofNumbers: Record<Operator, Case[]> = {
   ],
 }
 
-/** Field, operator, value, and the indexes of the events that match. */
+/** Field, operator, value, and the indexes of the matching events. */
 const cases = operatorNames.flatMap((op) => [
   ...textFields.flatMap((field) =>
     // Every event has a name.
@@ -125,7 +125,7 @@ async function send(path: string, body: unknown) {
     }),
   )
   expect(response.status).toBe(200)
-  // biome-ignore lint/suspicious/noExplicitAny: a test may look at any part of an answer
+  // biome-ignore lint/suspicious/noExplicitAny: tests check different parts of the response
   return (await response.json()) as any
 }
 
@@ -173,14 +173,14 @@ describe("a filter in the dashboard", () => {
     expect(conditions.some(({ words }) => filterText(filter).includes(words))).toBe(true)
   })
 
-  test("has each operator to choose, no two in the same words", () => {
+  test("offers each operator once, with different words", () => {
     expect(new Set(conditions.map(({ op }) => op))).toEqual(new Set(operatorNames))
     expect(new Set(conditions.map(({ words }) => words)).size).toBe(conditions.length)
   })
 })
 
-describe("documentation:", () => {
-  test("the API's schema and src/query-api/README.md name each operator", () => {
+describe("the documentation:", () => {
+  test("the API's schema and src/query-api/README.md list each operator", () => {
     const page = readPage("src/query-api/README.md")
     expect(operatorNames.filter((name) => !page.includes(`\`${name}\``))).toEqual([])
     const schema = JSON.stringify(querySchema)

@@ -5,13 +5,14 @@ import { executeQuerySync } from "../../src/query/engine/execute.ts"
 import type { Scope } from "../../src/query/query.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// Events of the same ms are in the order of receipt wherever the events of a person are followed, however they are stored.
+// Wherever the order of a person's events matters, events of the same millisecond are in the order of receipt, however
+// they are stored.
 
-/** In no order of their names. */
+/** Not in alphabetical order. */
 const names = ["visit", "signup_started", "plan_chosen", "account_created"]
-/** The app's clock stands at 2026-08-01T12:00Z. */
+/** An hour before the time of the app's clock, 2026-08-01T12:00Z. */
 const timestamp = "2026-08-01T11:00:00.000Z"
-/** Days since 1970: all days are over, so that their blocks are merged. */
+/** A day long after all test data, in days since 1970, so that all days are over and their blocks are merged. */
 const farDay = 30_000
 
 const sent = (name: string, person: string, at?: string) => ({
@@ -22,7 +23,7 @@ const sent = (name: string, person: string, at?: string) => ({
   ...(at === undefined ? {} : { timestamp: at }),
 })
 
-/** The ways in which the same events arrive and are stored, with one person each. */
+/** Different ways in which the same events of a person arrive and are stored. */
 const ways: [
   way: string,
   receive: (app: TestApp, track: (events: object) => Promise<void>) => Promise<void>,
@@ -45,7 +46,7 @@ const ways: [
     },
   ],
   [
-    "the last of them still in rows",
+    "in blocks, except the last one, which is still in rows",
     async ({ store }, track) => {
       await track(names.slice(0, 3).map((name) => sent(name, "p", timestamp)))
       sealAll(store.db, 0)
@@ -53,7 +54,7 @@ const ways: [
     },
   ],
   [
-    "in blocks that were merged, with others of the same ms between them",
+    "in merged blocks, with other events of the same ms in between",
     async ({ store }, track) => {
       for (const [index, name] of names.entries()) {
         await track(names.map((other) => sent(other, `${index} before`, timestamp)).reverse())
@@ -65,7 +66,7 @@ const ways: [
     },
   ],
   [
-    "in blocks, after some of the same ms were deleted",
+    "in blocks, after other events of the same ms were deleted",
     async ({ store }, track) => {
       await track(names.map((name) => sent(name, "gone", timestamp)).reverse())
       await track(names.map((name) => sent(name, "p", timestamp)))
@@ -106,7 +107,7 @@ describe.each(ways)("%s", (_, receive) => {
       }),
     )
     expect(response.status).toBe(200)
-    // biome-ignore lint/suspicious/noExplicitAny: a test may look at any part of an answer
+    // biome-ignore lint/suspicious/noExplicitAny: tests check different parts of the response
     return (await response.json()) as any
   }
 
@@ -122,11 +123,11 @@ describe.each(ways)("%s", (_, receive) => {
     const found = await rows({ name: "paths", steps: [name], before: 2, after: 2 })
     const around = found.map((row: Record<string, unknown>) => [row.place, row.event_name])
     const expected = [-2, -1, 1, 2].map((place) => [place, names[index + place] ?? null] as const)
-    // There is nothing before the start and after the end of the session.
+    // Paths have no events before the start or after the end of the session.
     expect(around).toEqual(expected.filter(([place]) => index + place >= -1 && index + place <= names.length))
   })
 
-  test("a funnel takes them in that order, and in no other", async () => {
+  test("a funnel counts them in that order, and in no other", async () => {
     const reached = async (steps: string[], by?: string[]) =>
       (await rows({ name: "funnel", steps, unit: "session", ...(by ? { by } : {}) })).map(
         ({ people }: { people: number }) => people,
@@ -137,18 +138,18 @@ describe.each(ways)("%s", (_, receive) => {
     expect(await reached(["signup_started", "account_created"], ["profile_id"])).toEqual([1, 1])
   })
 
-  test("a session starts with the first and ends with the last", async () => {
+  test("a session starts with the first event and ends with the last", async () => {
     expect(await rows({ name: "sessions" })).toMatchObject([
       { first_event: "visit", last_event: "account_created", profile_id: "account_created of p", events: 4 },
     ])
   })
 
-  test("a person's profile is that of the last", async () => {
+  test("a person's profile is the one of the last event", async () => {
     expect(await rows({ name: "people" })).toMatchObject([{ profile_id: "account_created of p" }])
   })
 
   test.each([{ name: "custom_events_recent" }, { name: "person", anonymousId: "visitor of p" }])(
-    "%p lists them from the last on",
+    "%p lists them from last to first",
     async (parameter) => {
       const listed = (await rows(parameter)).map((row: Record<string, unknown>) => row.event_name)
       expect(listed).toEqual([...names].reverse())
@@ -156,8 +157,8 @@ describe.each(ways)("%s", (_, receive) => {
   )
 })
 
-// Row ids are looked up individually, or read together if there are many in an hour, if that is faster.
-test.each([0, 3_000])("many people in one hour, with %p others", async (others) => {
+// Row ids are looked up individually, or read together if an hour has so many that this is faster.
+test.each([0, 3_000])("many people in one hour are in order, with %p others", async (others) => {
   const people = 100
   const from = Date.parse(timestamp)
   const app = openApp()

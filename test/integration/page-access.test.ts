@@ -33,7 +33,7 @@ afterEach(() => app.close())
 
 function open(path: string, cookie?: string) {
   const deps = { db: app.store.db, registry: app.store.registry, now: () => app.clock.now }
-  // As a link in another website's page sends it.
+  // The headers of a browser that follows a link on another website.
   const headers = { "sec-fetch-site": "cross-site", ...(cookie ? { cookie } : {}) }
   const response = pageResponse(deps, new Request(`http://localhost${path}`, { headers }), file)
   const policy = response.headers.get("content-security-policy") ?? ""
@@ -75,12 +75,12 @@ describe("framing:", () => {
     ["an embedded link without hosts", {}, "/embed/TOKEN/web", closed],
     ["the link with navigation", { embedHosts: hosts }, "/share/TOKEN/web", closed],
     [
-      "the link with a parameter of embedded ones",
+      "the link with a parameter of embedded links",
       { embedHosts: hosts },
       "/share/TOKEN/web?embed=1&chart=trend",
       closed,
     ],
-    ["an embedded link of another token", { embedHosts: hosts }, `/embed/${"x".repeat(43)}`, closed],
+    ["an embedded link with an unknown token", { embedHosts: hosts }, `/embed/${"x".repeat(43)}`, closed],
     ["a path that contains the link", { embedHosts: hosts }, "/w/embed/TOKEN", closed],
     ["the login", { embedHosts: hosts }, "/login", closed],
     ["the settings", { embedHosts: hosts }, "/settings/embed/TOKEN", closed],
@@ -90,7 +90,7 @@ describe("framing:", () => {
     expect(open(path.replace("TOKEN", share(settings)))).toMatchObject(expected)
   })
 
-  test("ends with the link, also during the overlap of a rotation", () => {
+  test("is not allowed after the link ends, also during the overlap of a rotation", () => {
     const { db } = app.store
     const token = share({ embedHosts: hosts, expiresAt: app.clock.now + 2 * hourMs })
     const { id } = listShares(db)[0] ?? { id: "" }
@@ -109,9 +109,9 @@ describe("framing:", () => {
 describe("the status of", () => {
   const links: [string, Partial<ShareSettings>, string, number][] = [
     ["a share link", {}, "/share/TOKEN", 200],
-    ["one of its pages", {}, "/share/TOKEN/funnels?step=a", 200],
-    ["a page of people in it", {}, "/share/TOKEN/people", 403],
-    ["an unknown page in it", {}, "/share/TOKEN/nowhere", 404],
+    ["a page of a share link", {}, "/share/TOKEN/funnels?step=a", 200],
+    ["a page about people in a share link", {}, "/share/TOKEN/people", 403],
+    ["an unknown page in a share link", {}, "/share/TOKEN/nowhere", 404],
     ["the page of a limited link", { page: "web" }, "/share/TOKEN/web", 200],
     ["another page of a limited link", { page: "web" }, "/embed/TOKEN/overview", 403],
     ["an expired share link", { expiresAt: 1 }, "/share/TOKEN", 404],
@@ -135,25 +135,25 @@ describe("the status of", () => {
 
   const websites: [string, string, string[] | null, Section[] | null, number][] = [
     ["a website of the user", "/w/mine/web", ["mine"], null, 200],
-    ["its start page", "/w/mine", ["mine"], null, 200],
-    ["a website of others, like one that does not exist", "/w/theirs/web", ["mine"], null, 404],
+    ["a website's start page", "/w/mine", ["mine"], null, 200],
+    ["a website that the user cannot access", "/w/theirs/web", ["mine"], null, 404],
     ["a website that does not exist", "/w/nothing/web", null, null, 404],
     ["a deleted website", "/w/gone/web", null, null, 404],
     ["all websites", "/w/all/web", ["mine"], null, 200],
     ["no website", "/w/none/web", null, null, 200],
-    ["no website, for a user of one", "/w/none/web", ["mine"], null, 404],
+    ["no website, for a user limited to one", "/w/none/web", ["mine"], null, 404],
     ["an unknown page", "/w/mine/nowhere", null, null, 404],
-    ["a section of the user", "/w/mine/goals", null, ["behavior"], 200],
-    ["another section", "/w/mine/web", null, ["behavior"], 403],
+    ["a section that the user can access", "/w/mine/goals", null, ["behavior"], 200],
+    ["a section that the user cannot access", "/w/mine/web", null, ["behavior"], 403],
     ["people", "/w/mine/person?visitor=v", null, ["web"], 403],
   ]
   test.each(websites)("%s", (_, path, own, sections, status) => {
     expect(open(path, cookieOf(own, sections)).status).toBe(status)
-    // Without a login, the answer tells nothing.
+    // Without a login, the response reveals nothing.
     expect(open(path).status).toBe(200)
   })
 
-  test("a page whose database cannot be read is 200: the page shows the error", () => {
+  test("a page is 200 if the database cannot be read, because the page shows the error", () => {
     const broken = {
       prepare: () => {
         throw new Error("disk I/O error")

@@ -6,7 +6,7 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { acquisition, client, pageView } from "../support/page-event.ts"
 
-// The definitions of src/query-api/README.md, each by the smallest sessions that show it. The range of the queries is 2026-08-02.
+// Tests each definition in src/query-api/README.md with minimal sessions. The range of the queries is 2026-08-02.
 
 const start = Date.UTC(2026, 7, 2)
 const hour = 3_600_000
@@ -19,7 +19,7 @@ interface Visit {
   session?: string | null
   visitor?: string
   path?: string
-  /** Seconds that an exit reports. */
+  /** Seconds on the page that an exit reports. */
   seconds?: number
   domain?: string
   type?: string
@@ -51,7 +51,7 @@ const cases: Case[] = [
     rows: [{ pageviews: 3, unique_visitors: 1, sessions: 2 }],
   },
   {
-    definition: "a page view without a session counts as a view, not as a session",
+    definition: "a page view without a session counts as a page view, but not as a session",
     events: [view({ session: null })],
     parameter: "summary_metrics",
     rows: [{ pageviews: 1, unique_visitors: 1, sessions: 0 }],
@@ -67,12 +67,12 @@ const cases: Case[] = [
       ["a custom event", [view(), { kind: "custom", name: "bought" }], 0],
       ["an error", [view(), { kind: "error", name: "error" }], 0],
       ["a click on an outgoing link", [view(), { kind: "outgoing_link", name: "outgoing_link" }], 0],
-      ["a vital", [view(), { kind: "web_vital", name: "LCP" }], 100],
+      ["a web vital", [view(), { kind: "web_vital", name: "LCP" }], 100],
       ["a report of engagement", [view(), { kind: "engagement", name: "engagement" }], 100],
     ] as const
   ).map(
     ([what, events, rate]): Case => ({
-      definition: `a session with ${what} is ${rate === 0 ? "no" : "a"} bounce`,
+      definition: `a session with ${what} is ${rate === 0 ? "not a" : "a"} bounce`,
       events: [...events],
       parameter: "summary_metrics",
       rows: bounceRate(rate),
@@ -80,7 +80,7 @@ const cases: Case[] = [
   ),
   {
     definition:
-      "the duration of a session is the sum of its pages, and sessions that report none are left out",
+      "the duration of a session is the sum of the times on its pages, and sessions without a time are left out",
     events: [
       view(),
       exit(20),
@@ -91,7 +91,7 @@ const cases: Case[] = [
       exit(70, { session: "c" }),
     ],
     parameter: "summary_metrics",
-    // The nearest rank of 50 and 70.
+    // The nearest-rank median of 50 and 70.
     rows: [{ median_session_duration: 50 }],
   },
   {
@@ -119,7 +119,7 @@ const cases: Case[] = [
     rows: [{ name: "/b", pageviews: 1 }],
   },
   {
-    definition: "the source of a session is that of its first page view, up to 24 hours before the range",
+    definition: "the source of a session is the one of its first page view, up to 24 hours before the range",
     events: [view({ at: -24, domain: "google.com", type: "search" }), view({ domain: "news.example" })],
     parameter: "traffic_sources",
     rows: [{ name: "google.com", pageviews: 1 }],
@@ -148,7 +148,7 @@ const cases: Case[] = [
     rows: [{ pageviews: 1, sessions: 1, bounce_rate: 0 }],
   },
   {
-    definition: "a host that sends visitors from its pages and from its ads is two sources",
+    definition: "a host that sends visitors from its pages and from its ads counts as two sources",
     events: [
       view({ domain: "google.com", type: "search" }),
       view({ session: "b", domain: "google.com", type: "ad" }),
@@ -160,7 +160,8 @@ const cases: Case[] = [
     ],
   },
   {
-    definition: "a session counts in the period of its first page view, a visitor in each with a page view",
+    definition:
+      "a session counts in the period of its first page view, and a visitor in each period with a page view",
     events: [view(), view({ at: 1 })],
     parameter: { name: "events_by_date", granularity: "hourly", limit: 2 },
     rows: [
@@ -170,7 +171,7 @@ const cases: Case[] = [
   },
   {
     definition:
-      "the percentage is the share of the page views of all rows, and rows without a value are left out",
+      "the percentage is the share of the page views in all rows, and views without a value are left out",
     events: [view({ country: "DE" }), view({ session: "b", country: "FR" }), view({ session: "c" })],
     parameter: "country",
     rows: [
@@ -189,7 +190,7 @@ beforeAll(() => {
 })
 afterAll(() => app.close())
 
-/** Stores events on a new website, and returns the rows of a query. */
+/** Stores events for a new website and returns the rows of a query. */
 async function rowsOf({ events, parameter, filters = [] }: Case): Promise<object[]> {
   const { db } = app.store
   const settings = { domain: "shop.example", name: "Shop", anonymize: "off" as const, allowedOrigins: [] }
@@ -236,7 +237,7 @@ async function rowsOf({ events, parameter, filters = [] }: Case): Promise<object
 describe("definitions of page views", () => {
   test.each(cases.map((one) => [one.definition, one] as const))("%s", async (_, one) => {
     const rows = await rowsOf(one)
-    // Types by date have a row for each date.
+    // Query types with dates have a row for each date, so there can be more rows.
     expect(rows.slice(0, one.rows.length)).toMatchObject(one.rows)
     if (typeof one.parameter === "string") expect(rows).toHaveLength(one.rows.length)
   })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { createWebsite, updateWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// What a page says about people, with the public website id that anyone can send, beside what a key says.
+// Anyone can send the public website id, so what a page says about people must not override what was sent with a key.
 
 let app: TestApp
 let secret: string
@@ -40,7 +40,7 @@ async function profile(id: string) {
   return { traits, email, anonymousIds, claimedTraits, claimedAnonymousIds }
 }
 
-test("what a page says is stored as claims", async () => {
+test("traits and links that a page sends are stored as claims", async () => {
   expect(
     await page({ profileId: "u", anonymousId: "a", traits: { email: "A@B.C", plan: "pro" } }),
   ).toMatchObject({
@@ -75,7 +75,7 @@ describe("a page", () => {
     expect(await profile("owner")).toMatchObject({ anonymousIds: ["device"], claimedAnonymousIds: [] })
   })
 
-  test("cannot have the events of a visitor deleted with a profile, which loses its claims", async () => {
+  test("cannot cause a visitor's events to be deleted with a profile, but its claims are deleted", async () => {
     await send("/track?website_id=w", { name: "visit", anonymousId: "victim" })
     await key({ profileId: "u", anonymousId: "laptop" })
     await page({ profileId: "u", anonymousId: "victim", traits: { city: "Graz" } })
@@ -90,7 +90,7 @@ describe("a page", () => {
     expect(app.store.db.prepare("select count(*) from profile_links").pluck().get()).toBe(0)
   })
 
-  test("cannot make a device look shared, by linking it to many profiles", async () => {
+  test("cannot make a device look shared by linking it to many profiles", async () => {
     await key({ profileId: "owner", anonymousId: "device" })
     for (let index = 0; index < 25; index++) await page({ profileId: `p${index}`, anonymousId: "device" })
     const links = app.store.db.prepare("select count(*) from profile_links where anonymous_id = 'device'")
@@ -107,7 +107,7 @@ describe("a page", () => {
     expect(await profile("u")).toMatchObject({ traits: { plan: "pro" }, claimedTraits: [] })
   })
 
-  test("links at most 1,000 visitors to a profile, regardless of how many are linked by a key", async () => {
+  test("can link at most 1,000 visitors to a profile, however many are linked with a key", async () => {
     const link = app.store.db.prepare(
       "insert into profile_links (website_rid, anonymous_id, profile_id, linked_at, claimed) values (1, ?, 'u', 0, ?)",
     )
@@ -121,7 +121,7 @@ describe("a page", () => {
     expect(linked.get()).toBe(2_001)
   })
 
-  test.each([0, 600])("can send 60 a minute from one address, with a rate limit of %d", async (rateLimit) => {
+  test.each([0, 600])("can send 60 per minute from one address, with rate limit %d", async (rateLimit) => {
     await app.close()
     open(rateLimit)
     for (let index = 0; index < 60; index++) expect((await page({ profileId: "u" })).status).toBe(200)
@@ -130,7 +130,7 @@ describe("a page", () => {
     expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
   })
 
-  test("can be kept from it by the website's setting", async () => {
+  test("cannot identify people if the website's setting forbids it", async () => {
     updateWebsite(app.store.db, "w", { pageIdentify: false })
     app.store.registry.refresh()
     expect(await page({ profileId: "u" })).toMatchObject({ status: 403, reason: "page_identify_off" })
@@ -157,14 +157,14 @@ describe("a page", () => {
     })
   }
 
-  test("links the hash of a visitor if it asks for one", async () => {
+  test("links the hash of a visitor if it requests a hash", async () => {
     await page({ profileId: "u", anonymousId: "a", anonymizeVisitorIds: true })
     expect(await profile("u")).toMatchObject({ anonymousIds: [expect.stringMatching(/^[\w-]{22}$/)] })
   })
 })
 
 describe("a key", () => {
-  test("makes a claimed trait its own, and can remove one", async () => {
+  test("replaces a claimed trait, and can remove one", async () => {
     await page({ profileId: "u", traits: { plan: "pro", city: "Graz" } })
     await key({ profileId: "u", traits: { plan: "free", city: null } })
     expect(await profile("u")).toMatchObject({ traits: { plan: "free" }, claimedTraits: [] })

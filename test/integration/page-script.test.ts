@@ -3,7 +3,7 @@ import { RequestCounts } from "../../src/metrics/requests.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// The page script's endpoints over several requests: quotas, limits, and what the owner sees of rejected ones.
+// Tests the page script's endpoints with several requests: quotas, limits, and the rejected requests that owners see.
 
 let app: TestApp
 
@@ -37,7 +37,7 @@ async function send(path: string, body?: unknown, headers: Record<string, string
 }
 const stored = () => app.store.db.prepare("select event_id from events order by id").pluck().all()
 
-/** Uses up the new names of the day, but for `left`. */
+/** Uses up the day's quota of new names except for `left` names. */
 async function useUpNames(left: number): Promise<void> {
   for (let from = 0; from < 1_000 - left; from += 100) {
     expect((await send("/batch?client_id=w", customs(Math.min(100, 1_000 - left - from), from))).status).toBe(
@@ -46,13 +46,13 @@ async function useUpNames(left: number): Promise<void> {
   }
 }
 
-describe("the pixel in a plain image, which has no Origin", () => {
+describe("the pixel in a plain image", () => {
   const pixel = "/px.jpg?client_id=w&eventId=p&name=screen_view&path=https://shop.example/"
   const cases: [name: string, headers: Record<string, string>, stored: string[]][] = [
     ["is stored with a Referer of the website", { referer: "https://www.a.example/page" }, ["p"]],
     ["is rejected with a Referer of another website", { referer: "https://evil.test/" }, []],
     [
-      "counts the Origin, not the Referer",
+      "is rejected with the Origin of another website, whatever the Referer is",
       { origin: "https://evil.test", referer: "https://a.example/" },
       [],
     ],
@@ -64,7 +64,7 @@ describe("the pixel in a plain image, which has no Origin", () => {
 })
 
 describe("new names", () => {
-  test("of custom events beyond the quota are invalid items of a batch, and views and known names are stored", async () => {
+  test("of custom events beyond the quota are invalid items in a batch, and page views and known names are stored", async () => {
     await useUpNames(1)
     const before = stored().length
     const { status, text } = await send("/batch?client_id=w", [
@@ -106,7 +106,7 @@ describe("new names", () => {
     })
   }
 
-  test("of the pixel beyond the quota are a 429 with Retry-After", async () => {
+  test("in the pixel beyond the quota lead to a 429 with Retry-After", async () => {
     await useUpNames(0)
     const { status, headers } = await send("/px.jpg?client_id=w&eventId=p&name=new&path=https://a.example/")
     expect([status, headers.get("retry-after")]).toEqual([429, "5"])
@@ -141,7 +141,7 @@ describe("limits", () => {
     expect((await send("/errors?client_id=w", [])).status).toBe(200)
   })
 
-  test("give the pixel a 429 and no image", async () => {
+  test("lead to a 429 without an image for the pixel", async () => {
     const pixel = "/px.jpg?client_id=w&type=web_vitals&metricName=LCP&metricValue=1&path=/"
     for (let index = 0; index < 10; index++)
       expect((await send(pixel)).headers.get("content-type")).toBe("image/gif")
@@ -155,7 +155,7 @@ describe("limits", () => {
   })
 })
 
-test("an address that sends only invalid batches is blocked for a while", async () => {
+test("an address that only sends invalid batches is blocked for a while", async () => {
   const body = [5, "x".repeat(900_000)]
   const reasons: (string | null)[] = []
   for (let index = 0; index < 12; index++) {
@@ -193,13 +193,13 @@ describe("the owner sees rejected requests, with advice and without values", () 
       },
     ],
     [
-      "an event in its older form",
+      "an event in the older format",
       "/events?client_id=w",
       [{ eventName: "signed_up", properties: { plan: "s3cr3t" }, path: 5 }],
       { path: "/events", names: ["signed_up"], keys: ["plan"] },
     ],
     [
-      "an invalid item of a batch, beside valid ones",
+      "an invalid item in a batch with valid items",
       "/batch?client_id=w",
       [view, { ...custom(1), path: "s3cr3t" }, { ...view, eventId: "v2" }],
       {
@@ -248,7 +248,7 @@ describe("the owner sees rejected requests, with advice and without values", () 
       { origin: "https://evil.test" },
     ],
     [
-      "a visit of an agent",
+      "a visit by an AI agent",
       "/ai-traffic",
       { websiteId: "w", host: "evil.test", path: "/s3cr3t", userAgent: "s3cr3t" },
       { path: "/ai-traffic", websiteId: "w", reason: "host_not_allowed", events: null },
@@ -270,7 +270,7 @@ describe("the owner sees rejected requests, with advice and without values", () 
   }
 })
 
-test("requests are counted by route, whatever their path and prefix", async () => {
+test("requests are counted by route, whatever their path and prefix are", async () => {
   await app.close()
   const requests = new RequestCounts()
   open(() => ({ requests }), { ingestPath: "/e" })
@@ -285,7 +285,7 @@ test("requests are counted by route, whatever their path and prefix", async () =
   })
 })
 
-test("the client is looked up once for a request, not for each item", async () => {
+test("the client is looked up once per request, not once per item", async () => {
   await app.close()
   let lookups = 0
   open(({ clients }) => {

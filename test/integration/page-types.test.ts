@@ -9,7 +9,8 @@ import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { eventRow } from "../support/event.ts"
 import { acquisition, client } from "../support/page-event.ts"
 
-// The rows of each query type of page views, of the events below. All are of the four minutes before `now`, so they are of today and now.
+// Tests the rows of each query type for events of pages. All events below are from the four minutes before `now`,
+// so they are from the same day.
 
 const now = Date.UTC(2026, 7, 1, 12)
 const minutes = (count: number) => new Date(now - count * 60_000).toISOString()
@@ -65,7 +66,7 @@ interface PageEvent {
 }
 
 const events: PageEvent[] = [
-  // Ann comes from a search, looks at two pages and buys.
+  // Ann comes from a search engine, looks at two pages and buys something.
   { kind: "page_view", name: "screen_view", ago: 4, person: "ann", path: "/", source: search },
   {
     kind: "page_exit",
@@ -75,7 +76,7 @@ const events: PageEvent[] = [
     path: "/",
     properties: { time_on_page: 30 },
   },
-  // The referrer and the country of a later view are not those of its session.
+  // The referrer and the country of a later page view do not apply to the session.
   {
     kind: "page_view",
     name: "screen_view",
@@ -94,7 +95,7 @@ const events: PageEvent[] = [
     properties: { time_on_page: 50 },
   },
   { kind: "custom", name: "bought", ago: 2, person: "ann", path: "/pricing" },
-  // Ben comes from a newsletter and leaves at once.
+  // Ben comes from a newsletter and leaves immediately.
   { kind: "page_view", name: "screen_view", ago: 1, person: "ben", path: "/", source: campaign },
   { kind: "page_exit", name: "page_exit", ago: 1, person: "ben", path: "/", properties: { time_on_page: 4 } },
   ...[100, 300].map(
@@ -197,7 +198,7 @@ function rowOf(
 }
 
 const third = (part: number) => Math.round((10_000 * part) / 3) / 100
-/** Rows of a type that counts page views. */
+/** A row of a query type that counts page views. */
 const counted = (name: string, pageviews: number, visitors: number, of = 3) => ({
   name,
   pageviews,
@@ -452,7 +453,7 @@ afterAll(() => app.close())
 
 const names = Object.keys(expected) as PageTypeName[]
 
-describe("the rows of a query type of page views are those of its definition", () => {
+describe("a query type for events of pages returns the expected rows:", () => {
   test.each(names)("%s", async (name) => {
     expect(await ask({ parameters: [name] })).toEqual(expected[name])
   })
@@ -469,7 +470,7 @@ describe("filters", () => {
 
   const cases: [name: string, field: string, value: string, type: PageTypeName, rows: object[]][] = [
     [
-      "by source select sessions, with their later pages",
+      "by source select sessions, including their later pages",
       "referrer_domain",
       "google.com",
       "top_pages",
@@ -497,12 +498,12 @@ describe("a session that began before the range", () => {
     ])
   })
 
-  test("is no bounce because of a single page view in the range", async () => {
+  test("is not a bounce if it has a single page view in the range", async () => {
     expect(await inRange("summary_metrics")).toMatchObject([{ pageviews: 2, sessions: 2, bounce_rate: 50 }])
   })
 })
 
-test.each(["/pricing", "/pricing/", "/pri*"])("the step %s is the page view of /pricing", async (page) => {
+test.each(["/pricing", "/pricing/", "/pri*"])("the step %s matches the view of /pricing", async (page) => {
   const steps = [{ page: "/" }, { page }]
   expect(await ask({ parameters: [{ name: "funnel", steps }] })).toMatchObject([{ people: 2 }, { people: 1 }])
 })
@@ -517,7 +518,7 @@ test("a comparison has the values of the previous period, or none", async () => 
   expect(top).toMatchObject({ name: "/", pageviews: 2, previous: { pageviews: 0, visitors: 0 } })
 })
 
-describe("a report without events today has the values of yesterday in its comparison", () => {
+describe("a report without events today has yesterday's values in its comparison:", () => {
   const reports: [name: PageTypeName, label: string][] = [
     ["vitals_by_country", "name"],
     ["vitals_by_browser", "name"],

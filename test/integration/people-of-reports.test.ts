@@ -7,17 +7,17 @@ import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { runToEnd } from "../support/batches.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// The people behind each number of a funnel and of a retention table: as many as the number says, each once. Who they are is compared
-// with a plain reference in test/fuzz/query.test.ts.
+// Tests the lists of people behind each number of a funnel and a retention table: each list has that number of people,
+// each of them once. test/fuzz/query.test.ts compares the people with a reference.
 
 type Row = Record<string, unknown>
 
-/** Days since 1970: all days are over, so that their blocks are merged. */
+/** A day long after all test data, in days since 1970, so that all days are over and their blocks are merged. */
 const farDay = 30_000
 const range = { startDate: "2026-07-06", endDate: "2026-07-26" }
 const steps = ["visited", "trial", "bought"]
 const names = ["visited", "visited", "trial", "bought", "opened"]
-/** A few rows, so that most lists have several pages. */
+/** Rows per page. Small, so that most lists have several pages. */
 const pageSize = 4
 
 let app: TestApp
@@ -46,7 +46,7 @@ async function send(path: string, body: object, secret = key): Promise<Response>
   return response
 }
 
-/** Three visitors of one profile, two of which never send it. */
+/** Each profile has three visitors, two of which never send its id. */
 function identityOf(visitor: number) {
   return {
     websiteId: "site",
@@ -78,7 +78,7 @@ interface Answer {
   meta: { total: number }
 }
 
-/** Parameters that fit into one request. */
+/** Maximum number of parameters in one request. */
 const perRequest = 50
 
 async function askAll(parameters: object[], secret = key): Promise<Answer[]> {
@@ -103,7 +103,7 @@ const units = [
   { unit: "session", list: "sessions", id: "session_id" },
 ] as const
 
-/** The ids of each list. Checks that each is there once, and their order. */
+/** Returns the ids in each list. Checks their order, and that each id occurs only once. */
 async function listed({ unit, list, id }: (typeof units)[number], lists: object[]): Promise<unknown[][]> {
   const answers = await askAll(
     lists.map((options) => ({
@@ -147,7 +147,7 @@ const states: [name: string, happens: () => unknown][] = [
   ],
 ]
 
-test("a goal is a funnel of one step, and filters select the events of both", async () => {
+test("a goal is a funnel with one step, and filters select the events of both", async () => {
   const filters = [{ field: "property.plan", op: "eq", value: "pro" }]
   const [goal] = (await ask({ name: "goals", steps: ["bought"], filters })).data
   const { meta, data } = await ask({ name: "people", steps: ["bought"], reached: 1, filters })
@@ -155,7 +155,7 @@ test("a goal is a funnel of one step, and filters select the events of both", as
   expect(data.length).toBeGreaterThan(0)
 })
 
-test("the people of a day and of an event are those of the kind that the chart counts", async () => {
+test("the people of a day and of an event are those whose kind of events the chart counts", async () => {
   const day = { start_date: "2026-07-10", end_date: "2026-07-10" }
   const filters = [{ field: "event_name", op: "eq", value: "visited" }]
   const [count] = (await ask({ name: "custom_events_summary", ...day, filters })).data
@@ -163,7 +163,7 @@ test("the people of a day and of an event are those of the kind that the chart c
   expect(meta.total).toBe(Number(count?.unique_users))
 })
 
-test("a profile has the events of its linked visitors, and the latest of these", async () => {
+test("a profile in a list has the events of its linked visitors, including the latest event", async () => {
   const { data } = await ask({
     name: "people",
     steps: ["visited", "trial"],
@@ -217,25 +217,25 @@ describe("rejects", () => {
     [{ reached: 0 }, "must be a whole number from 1 to 10"],
     [{ cohort: "july" }, "must be a day"],
     [{ value: 3 }, "must be a string of at most 32768 characters, or null"],
-  ])("the whole request with %j", async (options, error) => {
+  ])("the whole request if it has %j", async (options, error) => {
     const request = ask({ name: "people", ...options })
     await expect(request).rejects.toThrow(error)
   })
 
-  test("keys and links that read reports alone", async () => {
+  test("keys and links that can only read reports", async () => {
     const { secret } = giveKey(app, { scopes: ["read:reports"] })
     for (const name of ["people", "sessions"])
       expect((await ask({ name, steps, reached: 1 }, secret)).error).toContain("needs the scope read:data")
   })
 })
 
-test("each number of a report has as many people as it says", async () => {
+test("the list behind each number of a report has that number of people", async () => {
   const funnel = { steps, window: "5d" }
   const retention = { steps: ["visited", "opened"], granularity: "weekly" }
   const byPlan = { ...funnel, by: ["property.plan"] }
   for (const [index, [state, happens]] of states.entries()) {
     await happens()
-    // A third of the numbers in the states between the first and the last, a different one in each.
+    // In the states between the first and the last, only a third of the numbers are checked, a different one each time.
     const isSample = index > 0 && index < states.length - 1
     for (const unit of units) {
       const [all, plans, cohorts] = await askAll([

@@ -5,8 +5,8 @@ import { countPerson } from "../../src/store/forget.ts"
 import { createWebsite, type Website } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// src/store/identity-resolution.ts defines who an event belongs to. Each case states the expected owners, and every feature that
-// shows, counts, exports or deletes events of a person must agree.
+// src/store/identity-resolution.ts defines which profiles an event belongs to. Each case lists the expected profiles,
+// and every feature that shows, counts, exports or deletes a person's events must agree.
 
 let app: TestApp
 let key: string
@@ -35,7 +35,7 @@ async function call(path: string, body?: object): Promise<Response> {
 
 type Site = keyof typeof sites
 
-/** An hour passes after each. */
+/** An hour passes after each step. */
 const steps = {
   track: async (site: Site, name: string, event: object = {}) => {
     await call("/track", { websiteId: site, name, ...event })
@@ -45,7 +45,7 @@ const steps = {
     await call("/identify", { websiteId: site, profileId, anonymousId })
     app.clock.now += 3_600_000
   },
-  /** What a page says, without a key. */
+  /** Identifies a visitor from a page, without a key. */
   claim: async (site: Site, profileId: string, anonymousId: string) => {
     const body = JSON.stringify({ profileId, anonymousId })
     const request = new Request(`http://localhost/identify?client_id=${site}`, { method: "POST", body })
@@ -67,7 +67,7 @@ async function ask(site: Site, parameter: object): Promise<Record<string, unknow
   return data[0].data
 }
 
-/** The names of a profile's events, as each place has them. */
+/** Returns the names of a profile's events according to each feature. */
 async function eventsOf(site: Site, profileId: string): Promise<Record<string, string[]>> {
   const sorted = (names: unknown[]) => names.map(String).sort()
   const exported = await (await call(`/v1/export?website_id=${site}&profile_id=${profileId}`)).text()
@@ -93,7 +93,7 @@ async function eventsOf(site: Site, profileId: string): Promise<Record<string, s
   }
 }
 
-/** How many profiles have each of the events, and how many have both in this order, as goals, funnels and cohorts count them. */
+/** Returns the number of profiles with each event, and with both in order, according to goals, funnels and cohorts. */
 async function counts(site: Site) {
   const pair = [{ name: "visit" }, { name: "buy" }]
   const goals = await ask(site, { name: "goals", unit: "profile", steps: pair })
@@ -125,7 +125,7 @@ interface Case {
   name: string
   site: Site
   happens: () => Promise<void>
-  /** By profile. */
+  /** Names of events by profile. */
   events: Record<string, string[]>
   counts: { visit: number; buy: number; both: number }
 }
@@ -133,7 +133,7 @@ interface Case {
 const { track, identify, claim, midnight } = steps
 const cases: Case[] = [
   {
-    name: "an event from before the visitor was known, and one from after, are the profile's",
+    name: "events from before and after a visitor was identified belong to the profile",
     site: "plain",
     happens: async () => {
       await track("plain", "visit", { anonymousId: "laptop" })
@@ -145,7 +145,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 1, both: 1 },
   },
   {
-    name: "a profile that no event names has those of its visitors, on its website alone",
+    name: "a profile that is not in any event has the events of its visitors, only on its own website",
     site: "plain",
     happens: async () => {
       await track("plain", "visit", { anonymousId: "laptop" })
@@ -158,7 +158,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 1, both: 1 },
   },
   {
-    name: "an event that names a profile belongs to it, whatever device it comes from",
+    name: "an event with a profile belongs to it, whatever device it comes from",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -170,7 +170,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 2, both: 0 },
   },
   {
-    name: "an event without a profile on a device that two share belongs to both",
+    name: "an event without a profile on a device that two profiles share belongs to both",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -182,7 +182,7 @@ const cases: Case[] = [
     counts: { visit: 2, buy: 1, both: 1 },
   },
   {
-    name: "events with an anonymous id that a program sends for everyone belong to no profile",
+    name: "events with an anonymous id that a program sends for all users belong to no profile",
     site: "plain",
     happens: async () => {
       for (let customer = 0; customer < 21; customer++) {
@@ -199,7 +199,7 @@ const cases: Case[] = [
     counts: { visit: 0, buy: 1, both: 0 },
   },
   {
-    name: "an event of a visitor whom only a page linked belongs to no profile",
+    name: "an event of a visitor that was only linked by a page belongs to no profile",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -212,7 +212,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 0, both: 0 },
   },
   {
-    name: "daily hashes are linked for their day, and stay linked",
+    name: "daily hashes can be linked on their day, and stay linked",
     site: "hashed",
     happens: async () => {
       await track("hashed", "visit", { anonymousId: "laptop" })
@@ -224,7 +224,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 0, both: 0 },
   },
   {
-    name: "an event that asks for a hash counts under the linked id on its day",
+    name: "an event that requests a hash belongs to the profile of the original id on its day",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -234,7 +234,7 @@ const cases: Case[] = [
     counts: { visit: 1, buy: 0, both: 0 },
   },
   {
-    name: "an event with a hashed id belongs to no profile after its day",
+    name: "an event with a hashed id no longer belongs to a profile after its day",
     site: "plain",
     happens: async () => {
       await identify("plain", "ann", "laptop")
@@ -259,7 +259,7 @@ describe.each(["rows", "blocks"])("of events in %s", (where) => {
   })
 })
 
-test("a list of people shows the last linked profile of a visitor whose events name none", async () => {
+test("a list of people shows the profile that was linked last for a visitor whose events have none", async () => {
   await track("plain", "visit", { anonymousId: "laptop" })
   await track("plain", "visit", { anonymousId: "phone", profileId: "cat" })
   await track("plain", "visit", { anonymousId: "kiosk" })
@@ -286,7 +286,7 @@ test("a new link affects cached results", async () => {
   expect(await count()).toBe(1)
 })
 
-test("forgetting a profile deletes its events and links, but no event of a shared anonymous id", async () => {
+test("forgetting a profile deletes its events and links, but no events with a shared anonymous id", async () => {
   await identify("plain", "ann", "laptop")
   for (let customer = 0; customer < 25; customer++) {
     await call("/identify", { websiteId: "plain", profileId: `customer-${customer}`, anonymousId: "server" })

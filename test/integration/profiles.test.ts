@@ -3,7 +3,7 @@ import type { Key, Scope } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 let app: TestApp
@@ -60,7 +60,7 @@ const ada = {
   claimedAnonymousIds: [],
 }
 
-/** More than one scan step covers. */
+/** Adds more profiles than are read in one step of a search. */
 function addMany(): void {
   app.store.db.exec(`
     insert into profiles (website_rid, profile_id, traits, created_at, updated_at)
@@ -100,14 +100,14 @@ test("a profile is shown by its id, whatever characters it contains", async () =
   expect((await get(path)).body).toEqual({ success: true, profile: ada })
 })
 
-describe("what cannot be answered", () => {
+describe("a request is rejected with", () => {
   const wrong: [string, string, number, string][] = [
     ["no website", "profiles", 400, "invalid_shape"],
-    ["a website without an id", "profiles?website_id=", 400, "invalid_shape"],
+    ["an empty website id", "profiles?website_id=", 400, "invalid_shape"],
     ["an unknown website", "profiles?website_id=nobody", 404, "website_unknown"],
-    ["events of no website, which have no profiles", "profiles?website_id=none", 404, "website_unknown"],
-    ["no profiles", "profiles?website_id=mine&limit=0", 400, "invalid_shape"],
-    ["201 profiles", "profiles?website_id=mine&limit=201", 400, "invalid_shape"],
+    ["events without a website, which have no profiles", "profiles?website_id=none", 404, "website_unknown"],
+    ["a limit of 0", "profiles?website_id=mine&limit=0", 400, "invalid_shape"],
+    ["a limit of 201", "profiles?website_id=mine&limit=201", 400, "invalid_shape"],
     ["page 0", "profiles?website_id=mine&page=0", 400, "invalid_shape"],
     [
       "a search of 257 characters",
@@ -121,14 +121,14 @@ describe("what cannot be answered", () => {
       400,
       "invalid_shape",
     ],
-    ["a search over two fields", "profiles?website_id=mine&search=a%0Ab", 400, "invalid_shape"],
-    ["a search of named profiles", "profiles?website_id=mine&id=user_2&search=a", 400, "invalid_shape"],
-    ["51 named profiles", `profiles?website_id=mine${"&id=a".repeat(51)}`, 400, "invalid_shape"],
+    ["a search with a line feed", "profiles?website_id=mine&search=a%0Ab", 400, "invalid_shape"],
+    ["both a search and ids", "profiles?website_id=mine&id=user_2&search=a", 400, "invalid_shape"],
+    ["51 ids", `profiles?website_id=mine${"&id=a".repeat(51)}`, 400, "invalid_shape"],
     ["an unknown filter", "profiles?website_id=mine&plan=pro", 400, "invalid_shape"],
-    ["a profile of no website", "profiles/user_2", 400, "invalid_shape"],
+    ["a profile, but no website", "profiles/user_2", 400, "invalid_shape"],
     ["a profile of another website", "profiles/user_2?website_id=theirs", 404, "profile_unknown"],
     ["an unknown profile", "profiles/nobody?website_id=mine", 404, "profile_unknown"],
-    ["an id that is not escaped rightly", "profiles/%E0%A4%A?website_id=mine", 404, "profile_unknown"],
+    ["an id that is not escaped correctly", "profiles/%E0%A4%A?website_id=mine", 404, "profile_unknown"],
   ]
   test.each(wrong)("%s", async (_, path, status, reason) => {
     const answer = await get(path)
@@ -138,7 +138,7 @@ describe("what cannot be answered", () => {
   test("more concurrent searches than the queue holds are rejected, while events are accepted", async () => {
     addMany()
     const searches = Array.from({ length: 12 }, () => get("profiles?website_id=mine&search=nobody"))
-    // Without a search it does not wait for them.
+    // A list without a search does not wait for the searches.
     expect((await get("profiles?website_id=mine")).status).toBe(200)
     const answers = await Promise.all(searches)
     expect(answers.map(({ reason }) => reason).sort()).toEqual([
@@ -149,8 +149,8 @@ describe("what cannot be answered", () => {
   })
 
   const refused: [string, Scope[], Key["websites"], string][] = [
-    ["a key that sends", ["track:events"], null, "scope_missing"],
-    ["a key that reads reports alone", ["read:reports"], null, "scope_missing"],
+    ["a key that sends events", ["track:events"], null, "scope_missing"],
+    ["a key that only reads reports", ["read:reports"], null, "scope_missing"],
     ["a key that manages", ["manage:websites", "manage:keys", "manage:users"], null, "scope_missing"],
     ["a key for another website", ["read:data"], ["theirs"], "key_website_mismatch"],
   ]

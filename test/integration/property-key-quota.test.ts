@@ -6,7 +6,7 @@ import { maxNewKeysPerDay, PropertyKeyQuota } from "../../src/store/property-key
 import { openTestDatabase, temporaryFolder } from "../harness.ts"
 import { eventRow } from "../support/event.ts"
 
-test("the keys of a website with more than the cache holds are read once, not for each row", () => {
+test("the keys of a website that has more than fit into the cache are read once, not for each row", () => {
   using folder = temporaryFolder()
   const db = openTestDatabase(folder.file("test.db"))
   try {
@@ -23,7 +23,7 @@ test("the keys of a website with more than the cache holds are read once, not fo
   }
 })
 
-test("a row with many keys is written as an object before the commit if its keys cannot enter the dictionary", () => {
+test("the properties of a row are converted to an object before the commit if its many keys exceed the dictionary's quota", () => {
   using folder = temporaryFolder()
   const db = openTestDatabase(folder.file("test.db"))
   try {
@@ -54,14 +54,14 @@ test("a row with many keys is written as an object before the commit if its keys
     const read = db.prepare("select distinct type_id, properties from event_rows order by id desc limit 2")
     const rows = read.all() as { properties: string }[]
     expect(JSON.parse(rows[0]?.properties ?? "")).toMatchObject({ other_0: 0, other_999: 999 })
-    // Both are stored in the same way.
+    // Both rows are stored in the same way.
     expect(rows[1]?.properties).toStartWith("0,1,2")
   } finally {
     db.close()
   }
 })
 
-/** The database, which calls `onRead` when the keys of a website are read. */
+/** Wraps the database so that `onRead` is called when the keys of a website are read. */
 function countingReads(db: Db, onRead: () => void): Db {
   return new Proxy(db, {
     get(target, name) {

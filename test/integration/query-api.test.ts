@@ -7,11 +7,11 @@ import type { KeyGrant } from "../../src/store/keys.ts"
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// The engine's numbers are tested elsewhere; these tests cover how requests become queries, and results become rows.
+// Tests how requests are turned into queries and results into rows. The results of the engine are tested elsewhere.
 
 const shop = "11111111-1111-4111-8111-111111111111"
 const blog = "22222222-2222-4222-8222-222222222222"
-/** The app's clock stands at 2026-08-01T12:00Z, a Saturday. */
+/** Returns a time in 2026. The app's clock is set to 2026-08-01T12:00Z, a Saturday. */
 const at = (day: string, time = "10:00") => `2026-${day}T${time}:00.000Z`
 
 const events = [
@@ -32,7 +32,7 @@ const events = [
     properties: { plan: "free", cart: { total: 5 } },
   },
   { name: "seen", anonymousId: "cid", timestamp: at("08-01", "11:00") },
-  // Before all ranges except those that test it.
+  // Before all ranges except those of the tests about these events.
   ...[12, 40, 12, "40", null].map((price) => ({
     name: "priced",
     timestamp: at("05-05"),
@@ -74,7 +74,7 @@ const spellings: [string | number | boolean, number?][] = [
   [true],
 ]
 
-/** 09:30 of Berlin's clocks, of each day around those on which they are set. */
+/** 09:30 in Berlin on each day around the days on which the clocks change. */
 const mornings = [
   ...["2026-03-27T08:30Z", "2026-03-28T08:30Z", "2026-03-29T07:30Z", "2026-03-30T07:30Z"],
   ...["2025-10-24T07:30Z", "2025-10-25T07:30Z", "2025-10-26T08:30Z", "2025-10-27T08:30Z"],
@@ -125,7 +125,7 @@ async function call(path: string, body?: unknown, key = "all") {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }),
   )
-  // biome-ignore lint/suspicious/noExplicitAny: a test may look at any part of an answer
+  // biome-ignore lint/suspicious/noExplicitAny: tests check different parts of the response
   return { status: response.status, headers: response.headers, body: (await response.json()) as any }
 }
 
@@ -141,7 +141,7 @@ async function rows(parameter: unknown, query: object = {}, website = shop) {
 describe("rows", () => {
   const cases: [string, unknown, object, unknown][] = [
     [
-      "of names have their share and their times",
+      "of names have their percentage and their first and last times",
       "custom_events",
       {},
       [
@@ -168,7 +168,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of paths leave out events without one, ties in the order of their names",
+      "of paths leave out events without a path, and ties are sorted by name",
       "custom_events_by_path",
       {},
       [
@@ -177,7 +177,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of one name and value, by a filter on a nested number",
+      "of properties can be filtered by a nested number",
       { name: "custom_event_properties", filters: [{ field: "property.cart.total", op: "gt", value: 20 }] },
       {},
       [
@@ -186,7 +186,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of a property key are those of that key alone",
+      "of a property key contain only that key",
       "custom_events_property_top_values",
       { filters: [{ field: "property_key", op: "eq", value: "plan" }] },
       [
@@ -211,7 +211,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of a property's numbers are how they spread, of numbers alone",
+      "of a property's numbers have their distribution, not counting other values",
       { name: "custom_events_property_numbers", top: 5, start_date: "2026-05-05", end_date: "2026-05-05" },
       { preset: undefined },
       [
@@ -234,7 +234,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of any measures by any fields",
+      "of events have any measures by any fields",
       { name: "events", by: ["property.plan"], measures: ["events", "sum:property.cart.total"] },
       { sortBy: "sum:property.cart.total", filters: [{ field: "event_name", op: "eq", value: "bought" }] },
       [
@@ -243,7 +243,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of goals are shares of people",
+      "of goals have percentages of people",
       { name: "goals", steps: ["bought", { filters: [{ field: "path", op: "eq", value: "/a" }] }] },
       {},
       [
@@ -252,7 +252,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of a funnel are its steps",
+      "of a funnel are the steps",
       { name: "funnel", steps: ["seen", "bought"], window: "1d" },
       {},
       [
@@ -275,7 +275,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of a funnel are compared with the time before",
+      "of a funnel can be compared with the previous period",
       { name: "funnel", steps: ["seen", "bought"], compare: "previous_period" },
       { startDate: "2026-07-31T11:00Z", endDate: "2026-08-01T12:00Z", preset: undefined },
       [
@@ -300,7 +300,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of a funnel by a field are compared with those of the same value, who may have been nobody",
+      "of a funnel by a field are compared with those of the same value, which may be empty",
       { name: "funnel", steps: ["seen", "bought"], by: ["path"], compare: "previous_period" },
       { startDate: "2026-07-30", endDate: "2026-07-31", preset: undefined },
       [
@@ -320,7 +320,7 @@ describe("rows", () => {
       })),
     ],
     [
-      "of retention are a cohort and a later time",
+      "of retention have a cohort and a later period",
       { name: "retention", steps: ["seen", "bought"], granularity: "daily" },
       { startDate: "2026-07-30", preset: undefined },
       [
@@ -333,7 +333,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of paths are what came before and after",
+      "of paths are the events before and after",
       { name: "paths", steps: ["bought"], before: 1, after: 1 },
       {},
       [
@@ -342,7 +342,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "of people who are searched for",
+      "of people can be searched",
       { name: "people", search: "b" },
       {},
       [
@@ -375,7 +375,7 @@ describe("rows", () => {
       ],
     ],
     [
-      "are compared with the same number of days before",
+      "are compared with the same number of days before the range",
       "custom_events_summary",
       { preset: "today", compare: "previous_period" },
       [
@@ -401,13 +401,13 @@ describe("rows", () => {
   })
 
   const settings: [sentence: string, day: string, hours: number, compared: number][] = [
-    ["an hour is left out", "2026-03-29", 23, 23],
-    ["an hour was left out the day before", "2026-03-30", 24, 23],
-    ["an hour comes twice", "2025-10-26", 25, 24],
-    ["an hour came twice the day before", "2025-10-27", 24, 24],
+    ["an hour is skipped", "2026-03-29", 23, 23],
+    ["an hour was skipped the day before", "2026-03-30", 24, 23],
+    ["an hour is repeated", "2025-10-26", 25, 24],
+    ["an hour was repeated the day before", "2025-10-27", 24, 24],
     ["nothing changes", "2026-03-28", 24, 24],
   ]
-  test.each(settings)("of hours are compared by the clock where %s", async (_, day, hours, compared) => {
+  test.each(settings)("of hours are compared by local time if %s", async (_, day, hours, compared) => {
     const query = {
       preset: undefined,
       startDate: day,
@@ -439,7 +439,7 @@ describe("rows", () => {
     }
   })
 
-  test("of today are compared with yesterday until this time of day, whatever is asked", async () => {
+  test("of today are compared with yesterday up to the same time of day, for every query type", async () => {
     const query = { preset: "today", compare: "previous_period" }
     const counted = async () => {
       const [summary] = await rows("custom_events_summary", query)
@@ -456,7 +456,7 @@ describe("rows", () => {
     const { now } = app.clock
     try {
       expect(await counted()).toEqual([2, 2, 1, [[10, 2]], 13])
-      // Yesterday's events are an hour later in the day than now.
+      // Yesterday's events were an hour later in the day than now.
       app.clock.now = Date.parse(at("08-01", "09:00"))
       expect(await counted()).toEqual([0, 0, 0, [], 10])
     } finally {
@@ -464,7 +464,7 @@ describe("rows", () => {
     }
   })
 
-  test("of a trend have all dates, whatever the limit says", async () => {
+  test("of a trend have all dates, whatever the limit is", async () => {
     const trend = await rows("custom_events_trends", { limit: 1 })
     expect(trend.map((row: { date: string; total_events: number }) => [row.date, row.total_events])).toEqual([
       ["2026-07-26", 0],
@@ -477,12 +477,12 @@ describe("rows", () => {
     ])
   })
 
-  test("of a trend are of the zone's days", async () => {
+  test("of a trend are days in the time zone", async () => {
     const trend = await rows("custom_events_trends", { timeZone: "Pacific/Auckland", preset: "today" })
     expect(trend).toMatchObject([{ date: "2026-08-02", total_events: 0 }])
   })
 
-  test("of a trend by name are those of the most frequent names, zeros too", async () => {
+  test("of a trend by name contain the most frequent names, including zeros", async () => {
     const trend = await rows("custom_events_trends_by_event", {
       limit: 1,
       startDate: "2026-07-30",
@@ -495,14 +495,14 @@ describe("rows", () => {
     ])
   })
 
-  test("of recent events have all that the stream says of one", async () => {
+  test("of recent events have the same fields as events in the stream", async () => {
     const [row] = await rows("custom_events_recent", { limit: 1 })
     const followed = new EventFollower(app.store.db).between(0, 1_000).at(-1) as FollowedEvent
     expect(Object.keys(row).sort()).toEqual(Object.keys(followedEventJson(followed)).sort())
     expect(row).toMatchObject({ website_id: shop, profile_id: null, crawler: false })
   })
 
-  test("of recent events go on after the cursor", async () => {
+  test("of recent events continue after the cursor", async () => {
     const names: string[] = []
     let cursor: string | undefined
     for (let page = 0; page < 3; page++) {
@@ -513,23 +513,23 @@ describe("rows", () => {
       names.push(...body.data[0].data.map((row: { event_name: string }) => row.event_name))
       cursor = body.data[0].meta.nextCursor
     }
-    // Of two events at the same time, the one received later comes first.
+    // If two events have the same time, the one that was received later comes first.
     expect(names).toEqual(["seen", "bought", "bought", "seen", "seen"])
     expect(cursor).toBeNull()
     expect((await rows("custom_events_recent", { limit: 2, page: 2 })).length).toBe(2)
   })
 
-  test("of one person are that person's", async () => {
+  test("of one person are that person's events", async () => {
     const own = await rows({ name: "person", anonymousId: "bob" })
     expect(own.map((row: { event_name: string }) => row.event_name)).toEqual(["bought", "seen"])
   })
 
-  test("of events without a website, and of all that a key can read", async () => {
+  test("can cover events without a website, or all events that a key can read", async () => {
     expect(await rows("custom_events_summary", {}, "none")).toMatchObject([{ total_events: 1 }])
     expect(await rows("custom_events_summary", {}, "all")).toMatchObject([{ total_events: 6 }])
   })
 
-  test("tell kinds of values", async () => {
+  test("of properties distinguish types of values", async () => {
     const found = await rows("custom_events_property_classification")
     expect(found).toMatchObject([
       { property_key: "cart", cardinality: 2, total_count: 2, coverage_ratio: 1, inferred_type: "string" },
@@ -538,7 +538,7 @@ describe("rows", () => {
   })
 
   test.each(spellings.map(([value, number = null]) => [value, number] as const))(
-    "take %p as a number everywhere or nowhere",
+    "treat %p as a number everywhere or nowhere",
     async (value, number) => {
       const query = { preset: undefined, startDate: "2026-04-04", endDate: "2026-04-04" }
       const filters = [{ field: "event_name", op: "eq", value: `spelled ${typeof value} ${value}` }]
@@ -575,7 +575,7 @@ describe("rows", () => {
     },
   )
 
-  test("tell numbers that were sent as text from the others", async () => {
+  test("distinguish numbers that were sent as text from other numbers", async () => {
     const query = { preset: undefined, startDate: "2026-05-05", endDate: "2026-05-05" }
     const found = await rows("custom_events_property_classification", query)
     const price = found.find((row: { property_key: string }) => row.property_key === "price")
@@ -587,7 +587,7 @@ describe("rows", () => {
     })
   })
 
-  test("of ZIP codes are text, though some have no leading zero", async () => {
+  test("of ZIP codes are text, even though some have no leading zero", async () => {
     const query = { preset: undefined, startDate: "2026-04-05", endDate: "2026-04-05" }
     const [classified] = await rows("custom_events_property_classification", query)
     expect(classified).toMatchObject({
@@ -598,7 +598,7 @@ describe("rows", () => {
     })
   })
 
-  test("say what there is", async () => {
+  test("of a discovery list the names and property keys that exist", async () => {
     const found = await rows("custom_events_discovery")
     expect(found.map((row: Record<string, unknown>) => [row.event_name, row.property_key])).toEqual([
       ["bought", "cart"],
@@ -609,8 +609,8 @@ describe("rows", () => {
   })
 })
 
-describe("an answer", () => {
-  test("has Databuddy's form", async () => {
+describe("a response", () => {
+  test("has Databuddy's format", async () => {
     const { body } = await ask({ name: "custom_events", id: "mine" }, { id: "q", limit: 1 })
     expect(body).toMatchObject({
       success: true,
@@ -622,7 +622,7 @@ describe("an answer", () => {
     expect([typeof source, typeof rows_read, typeof ms]).toEqual(["string", "number", "number"])
   })
 
-  test("says what it is compared with, if it is", async () => {
+  test("contains the period that a query is compared with, if any", async () => {
     const { body } = await call(`/v1/query?website_id=${shop}`, {
       parameters: [
         { name: "custom_events_summary", compare: "previous_period" },
@@ -639,7 +639,7 @@ describe("an answer", () => {
     ])
   })
 
-  test("to a batch has one for each query", async () => {
+  test("to a batch has a result for each query", async () => {
     const { body } = await call(`/v1/query?website_id=${shop}`, [
       { id: "a", parameters: ["custom_events_summary"] },
       { id: "b", parameters: ["nope"] },
@@ -648,7 +648,7 @@ describe("an answer", () => {
     expect(body.results[1].data[0].success).toBe(false)
   })
 
-  test("returns no more results after results with very many rows", async () => {
+  test("has no more results after results with more than 100,000 rows", async () => {
     const trend = { name: "custom_events_trends", granularity: "hourly" }
     const range = { startDate: "2020-01-01", endDate: "2026-08-01" }
     const { body } = await call(`/v1/query?website_id=${shop}`, [
@@ -678,7 +678,7 @@ describe("an answer", () => {
     [{ name: "goals", steps: ["a"], window: "1h" }, "goals does not take window"],
   ]
   test.each(failing)(
-    "says of %p what is wrong, and of the others what they are",
+    "has an error for %p, and results for the other parameters",
     async (parameter, error) => {
       const { status, body } = await call(`/v1/query?website_id=${shop}`, {
         parameters: [parameter, "custom_events_summary"],
@@ -724,7 +724,7 @@ describe("a request", () => {
     ["for an unknown website", "/v1/query?website_id=x", body, "all", 403, "ACCESS_DENIED"],
     ["for another website", `/v1/query?website_id=${shop}`, body, "blogOnly", 403, "ACCESS_DENIED"],
     [
-      "for own events with a limited key",
+      "for events without a website with a limited key",
       "/v1/query?website_id=none",
       body,
       "blogOnly",
@@ -734,7 +734,7 @@ describe("a request", () => {
     ["without the scope", `/v1/query?website_id=${shop}`, body, "sender", 403, "ACCESS_DENIED"],
     ["without a key", `/v1/query?website_id=${shop}`, body, "dbdy_", 401, "AUTH_REQUIRED"],
     ["with nonsense", `/v1/query?website_id=${shop}`, 7, "all", 400, "VALIDATION_ERROR"],
-    ["with no query", `/v1/query?website_id=${shop}`, [], "all", 400, "VALIDATION_ERROR"],
+    ["without a query", `/v1/query?website_id=${shop}`, [], "all", 400, "VALIDATION_ERROR"],
     [
       "for a stream of another website",
       `/v1/events/stream?website_id=${shop}`,
@@ -744,18 +744,18 @@ describe("a request", () => {
       "ACCESS_DENIED",
     ],
   ]
-  test.each(refused)("%s is refused", async (_, path, sent, key, status, code) => {
+  test.each(refused)("%s is rejected", async (_, path, sent, key, status, code) => {
     const answer = await call(path, sent, key)
     expect([answer.status, answer.body.code]).toEqual([status, code])
   })
 
-  test("counts against its key's rate", async () => {
+  test("counts towards the rate limit of its key", async () => {
     expect((await call("/v1/query/websites", undefined, "slow")).headers.get("ratelimit-remaining")).toBe("0")
     expect((await call("/v1/query/websites", undefined, "slow")).body.code).toBe("RATE_LIMITED")
   })
 })
 
-describe("what a report of properties lists can be used as a filter:", () => {
+describe("keys and values in a report of properties can be used as filters:", () => {
   const day = { start_date: "2026-03-01", end_date: "2026-03-01" }
   const listed: Record<string, Record<string, string>> = {
     "an empty key": { "": "x" },
@@ -802,18 +802,18 @@ describe("the scope read:reports", () => {
     ["single events", { name: "custom_events_recent" }, single("custom_events_recent")],
     ["sessions", { name: "sessions" }, single("sessions")],
     ["people", { name: "people" }, single("people")],
-    ["people that are searched for", { name: "people", search: "an" }, single("people")],
+    ["a search for people", { name: "people", search: "an" }, single("people")],
     ["a person", { name: "person", anonymousId: "ann" }, single("person")],
     ["counts by person", { name: "events", by: ["path", "anonymous_id"] }, named("anonymous_id")],
     ["names by session", { name: "custom_events", by: ["session_id"] }, named("session_id")],
-    ["counts of a profile", { name: "events", filters: ofField("profile_id") }, named("profile_id")],
+    ["counts for a profile", { name: "events", filters: ofField("profile_id") }, named("profile_id")],
     [
-      "a funnel whose step is a person's",
+      "a funnel with a step for one person",
       { name: "funnel", steps: ["seen", { name: "bought", filters: ofField("anonymous_id") }] },
       named("anonymous_id"),
     ],
   ]
-  test.each(withheld)("does not show %s, and fails that parameter alone", async (_, parameter, error) => {
+  test.each(withheld)("does not show %s, and only that parameter fails", async (_, parameter, error) => {
     const body = { parameters: [parameter, "custom_events_summary"], preset: "last_7d" }
     const answer = await call(`/v1/query?website_id=${shop}`, body, "reports")
     expect(answer.status).toBe(200)
@@ -837,7 +837,7 @@ describe("the scope read:reports", () => {
     goals: { steps: ["bought"] },
     person: { anonymousId: "ann" },
   }
-  test("shows all other types as read:data does, and no column of theirs identifies people", async () => {
+  test("shows all other types as read:data does, without columns that identify people", async () => {
     for (const [name, type] of Object.entries<QueryType>(types)) {
       const body = { parameters: [{ name, ...needs[name] }], preset: "last_7d" }
       const [all, reports] = await Promise.all(
@@ -853,7 +853,7 @@ describe("the scope read:reports", () => {
     }
   })
 
-  test("lists types and websites, and follows no events", async () => {
+  test("lists types and websites, but cannot open the event stream", async () => {
     expect((await call("/v1/query/types", undefined, "reports")).status).toBe(200)
     expect((await call("/v1/query/websites", undefined, "reports")).body.total).toBe(2)
     for (const path of ["/v1/events/stream?website_id=all", "/v1/export", "/v1/refusals"]) {

@@ -13,7 +13,7 @@ const day = 86_400_000
 const days = 6
 const groups = 12_000
 
-/** Objects in the heap, without those that have been collected. */
+/** Returns the number of live objects in the heap. */
 function objects(): number {
   const counts = heapStats().objectTypeCounts
   const types = ["Array", "Object", "Function", "JSLexicalEnvironment"]
@@ -44,7 +44,7 @@ const cases: { name: string; query: Query; limit: number; expected: object }[] =
     expected: { totals: { groups, sum: groups } },
   },
   {
-    name: "a long page that is compared with another period creates few objects besides its rows",
+    name: "a long page that is compared with another period creates few objects in addition to its rows",
     query: {
       kind: "groups",
       scope,
@@ -62,7 +62,7 @@ const cases: { name: string; query: Query; limit: number; expected: object }[] =
     expected: { totals: { groups, sum: groups } },
   },
   {
-    name: "statistics of many values create at most three objects for each value",
+    name: "statistics of many values create at most three objects per value",
     query: { kind: "values", scope, keys: undefined, top: 5, bins: undefined },
     limit: groups * 3,
     expected: { properties: [{ key: "item", cardinality: groups }] },

@@ -4,7 +4,8 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { threadMs, timeEventLoop } from "../support/event-loop.ts"
 
-// How much of the query thread one request and one caller can use, and that other callers do not have to wait.
+// Tests that one request and one caller can only use a limited part of the query thread, so that other callers do not
+// have to wait.
 
 const shop = "11111111-1111-4111-8111-111111111111"
 
@@ -12,7 +13,7 @@ let app: TestApp
 let key = ""
 let link = ""
 
-/** The app with a key and a share link. */
+/** Opens the app with a key and a share link. */
 async function open(changes: Parameters<typeof openApp>[0] = () => ({})): Promise<void> {
   app = openApp(changes)
   const { db } = app.store
@@ -38,7 +39,7 @@ function send(path: string, body: unknown, more: { shared?: boolean; signal?: Ab
 const query = (body: unknown, more?: Parameters<typeof send>[2]) =>
   send(`/v1/query?website_id=${shop}`, body, more)
 
-// biome-ignore lint/suspicious/noExplicitAny: the tests say what is in it.
+// biome-ignore lint/suspicious/noExplicitAny: the tests check different parts of it.
 const json = async (response: Response): Promise<any> => response.json()
 
 const nine = [
@@ -54,7 +55,7 @@ const nine = [
 ]
 const minutes = { name: "events", measures: nine, granularity: "minute" }
 
-describe("an answer", () => {
+describe("a response", () => {
   beforeAll(async () => {
     await open()
     const events = Array.from({ length: 3_000 }, (_, index) => ({
@@ -81,7 +82,7 @@ describe("an answer", () => {
     ],
     ["many rows", { parameters: [{ ...minutes, preset: "last_3d" }, "custom_events_recent"], limit: 3_000 }],
   ]
-  test.each(bodies)("to %s is the JSON that JSON.stringify makes", async (_, body) => {
+  test.each(bodies)("to %s is the same JSON as JSON.stringify creates", async (_, body) => {
     const response = await query(body)
     const text = await response.text()
     const value = JSON.parse(text)
@@ -93,7 +94,7 @@ describe("an answer", () => {
     )
   })
 
-  test("has the fields of a parameter in their order", async () => {
+  test("has the fields of a parameter in the documented order", async () => {
     const { data } = await json(await query({ parameters: ["custom_events", "nope"] }))
     expect(Object.keys(data[0])).toEqual(["parameter", "success", "data", "meta"])
     expect(Object.keys(data[0].meta)).toEqual([
@@ -108,7 +109,7 @@ describe("an answer", () => {
     expect(Object.keys(data[1])).toEqual(["parameter", "success", "error", "data"])
   })
 
-  test("to two hundred parameters with ranges of their own has the rows of each", async () => {
+  test("to 200 parameters with different ranges has the rows of each", async () => {
     const parameters = Array.from({ length: 50 }, (_, index) => ({
       name: "custom_events_summary",
       start_date: `${2001 + (index % 20)}-03-10`,
@@ -123,17 +124,17 @@ describe("an answer", () => {
     expect(succeeded).toEqual([50, 50, 50, 50])
   })
 
-  test("does not stop the event loop for as long as its JSON alone would", async () => {
+  test("does not block the event loop for as long as JSON.stringify would", async () => {
     const trend = { name: "custom_events_trends", granularity: "hourly" }
     const body = { startDate: "2020-03-01", endDate: "2026-08-01", parameters: [trend, trend] }
     const gaps: number[] = []
     const stringified: number[] = []
     const isShorter = () => Math.min(...gaps) < Math.max(20, Math.min(...stringified))
-    // The best of several runs: the machine can be busy with something else.
+    // The best of several runs counts, because the machine may be busy with something else.
     for (let round = 0; round < 20 && !isShorter(); round++) {
       const chunks: Uint8Array[] = []
       const { longest } = await timeEventLoop(async () => {
-        // Decoding 10 MB at once would stop the event loop too, but is the client's work.
+        // Decoding 10 MB at once would also block the event loop, but this is the client's work.
         for await (const chunk of (await query(body)).body ?? []) chunks.push(chunk)
       })
       gaps.push(longest)
@@ -171,23 +172,23 @@ describe("a request", () => {
       "the body has 205 parameters, but this caller can send at most 200",
     ],
   ]
-  test.each(tooMany)("with too many parameters by %s is refused", async (_, shared, body, error) => {
+  test.each(tooMany)("with too many parameters from %s is rejected", async (_, shared, body, error) => {
     const response = await query(body, { shared })
     expect(response.status).toBe(400)
     expect(await json(response)).toMatchObject({ success: false, code: "VALIDATION_ERROR" })
     expect((await json(await query(body, { shared }))).error).toStartWith(error)
   })
 
-  test("through a share link is refused if its body is larger than any query needs", async () => {
+  test("through a share link is rejected if its body is larger than any query needs", async () => {
     const statusOf = async (size: number, shared: boolean) =>
       (await query({ parameters: ["custom_events"], unknown: "x".repeat(size) }, { shared })).status
-    // A body that is read is rejected for its unknown field.
+    // A body that is small enough to be read is rejected because of its unknown field.
     expect(await statusOf(65_000, true)).toBe(400)
     expect(await statusOf(65_537, true)).toBe(413)
     expect(await statusOf(65_537, false)).toBe(400)
   })
 
-  test("gets no more values than its caller may, and the parameters before are answered", async () => {
+  test("gets no more values than its caller is allowed, and other parameters succeed", async () => {
     const days = { ...minutes, preset: "last_5d" }
     const parameters = [days, days, "custom_events_summary"]
     const succeeded = (body: { data: { success: boolean }[] }) => body.data.map(({ success }) => success)
@@ -197,7 +198,7 @@ describe("a request", () => {
     expect(succeeded(await json(await query({ parameters })))).toEqual([true, true, true])
   })
 
-  test("by a share link gets no further answers after 20,000 rows", async () => {
+  test("through a share link gets no further results after 20,000 rows", async () => {
     const trend = { name: "events", measures: ["events"], granularity: "hourly" }
     const range = { startDate: "2024-01-01", endDate: "2026-08-01" }
     const { data } = await json(
@@ -220,7 +221,7 @@ describe("concurrent queries", () => {
         responseBytes: asker.responseBytes,
         run: asker.run.bind(asker),
         admit: queue.run.bind(queue),
-        // Long queries, which the test starts and ends.
+        // Queries with a key run until the test ends them.
         render: async (ask, room, caller, signal) => {
           if (!caller.startsWith("share")) await new Promise<void>((resolve) => running.push(resolve))
           return asker.render(ask, room, caller, signal)
@@ -245,7 +246,7 @@ describe("concurrent queries", () => {
     expect((await Promise.all(own)).map(({ status }) => status)).toEqual([200, 200, 200])
   })
 
-  test("of a client that is gone leave the queue, and never begin", async () => {
+  test("of a disconnected client leave the queue and never start", async () => {
     const first = query({ parameters: ["custom_events_summary"] })
     const client = new AbortController()
     const waiting = [1, 2].map(() =>

@@ -11,7 +11,7 @@ import { insertRows, rawEvents } from "../reference/events.ts"
 import { referenceResult } from "../reference/reference.ts"
 import { eventRow } from "../support/event.ts"
 
-// Results that were computed by hand. The reference must return them, and so must the engine, from rows and from blocks.
+// Both the reference and the engine, from rows and from blocks, must return these results, which were computed by hand.
 
 interface Sent {
   at: string
@@ -41,7 +41,7 @@ const scope: Scope = {
   kinds: eventKinds,
 }
 const ms = (time: string) => Date.parse(time)
-/** A time on the 10th of March. */
+/** Returns a time on 10 March. */
 const at = (time: string) => `2026-03-10T${time}Z`
 
 const counted = (filters: Filter[], changes: Partial<Scope> = {}): Query => ({
@@ -87,7 +87,7 @@ const deep: Sent[] = [
   { items: "A" },
 ].map((properties, index) => ({ at: at(`10:0${index}`), properties }))
 
-/** The events `a` to `c` of a visitor, one per minute from 10:00 on; `-`: none in that minute. */
+/** Events of a visitor, one per minute from 10:00 on, named by the letters. There is no event in a minute with `-`. */
 const person = (anonymousId: string, letters: string): Sent[] =>
   [...letters].flatMap((name, minute) =>
     name === "-"
@@ -121,7 +121,7 @@ const cases: Case[] = [
     answer: count(2),
   },
   {
-    name: "ne is true where the value is missing or null",
+    name: "ne is true if the value is missing or null",
     events: plans,
     query: counted([{ field: "property.plan", op: "ne", value: "pro" }]),
     answer: count(4),
@@ -139,7 +139,7 @@ const cases: Case[] = [
     answer: count(3),
   },
   {
-    name: "a key with a dot takes precedence over a nested one, and array elements have no names",
+    name: "a key with a dot takes precedence over a nested key, and array elements have no names",
     events: nested,
     query: counted([{ field: "property.cart.total", op: "eq", value: 1 }]),
     answer: count(2),
@@ -182,7 +182,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "property_key ne is true where no key equals the value",
+    name: "property_key ne is true if no key equals the value",
     events: plans,
     query: counted([{ field: "property_key", op: "ne", value: "n" }]),
     answer: count(2),
@@ -194,7 +194,7 @@ const cases: Case[] = [
     answer: count(1),
   },
   {
-    name: "crawlers count where the scope includes them",
+    name: "crawlers count if the scope includes them",
     events: [{ at: at("10:00") }, { at: at("10:00"), crawler: 1 }],
     query: counted([], { crawlers: true }),
     answer: count(2),
@@ -206,7 +206,7 @@ const cases: Case[] = [
     answer: count(1, { from: ms(at("10:00")), to: ms(at("11:00")) }),
   },
   {
-    name: "measures of numbers use text that is a number, and ignore other values",
+    name: "numeric measures include text that is a number, and ignore other values",
     events: numbers,
     query: measured(
       ...(["count", "sum", "avg", "min", "max", "p50", "p95"] as const).map((what) => ({
@@ -217,7 +217,7 @@ const cases: Case[] = [
     answer: values(4, 10, 2.5, 1, 4, 2, 4),
   },
   {
-    name: "without events counts are 0 and other measures null",
+    name: "without events, counts are 0 and other measures are null",
     events: [],
     query: measured(
       "events",
@@ -229,7 +229,7 @@ const cases: Case[] = [
     answer: values(0, 0, null, 0, null),
   },
   {
-    name: "users are distinct anonymous ids; events without one do not count",
+    name: "users are distinct anonymous ids, and events without an anonymous id do not count",
     events: [
       { at: at("10:00"), anonymousId: "x" },
       { at: at("10:01"), anonymousId: "x" },
@@ -266,7 +266,7 @@ const cases: Case[] = [
     },
   },
   {
-    name: "the hour that New York repeats is two buckets",
+    name: "the repeated hour in New York is two buckets",
     events: [{ at: "2026-11-01T05:30Z" }, { at: "2026-11-01T06:30Z" }],
     query: {
       kind: "groups",

@@ -15,7 +15,7 @@ import { inTransaction } from "../../src/terminal/database.ts"
 import { eventually } from "../harness.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// Websites, keys and users live on the first node; the second one copies them.
+// Websites, keys and users are managed on the first node, and the second node copies them.
 
 const registrySecret = "0123456789abcdef0123456789abcdef"
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -26,9 +26,9 @@ let url = ""
 let second: TestApp
 let follower: RegistryFollower
 let key: { id: string; secret: string }
-/** Requests that the first node got, with their statuses. */
+/** Statuses of the first node's responses. */
 let answers: number[]
-/** Sent in place of the answer of the first node. */
+/** Sent instead of the first node's response. */
 let forged: ReturnType<typeof readRegistry> | undefined
 
 beforeEach(async () => {
@@ -104,7 +104,7 @@ const expectEqual = () => {
   expect(live(second.store.db)).toEqual(live(first.store.db))
 }
 
-test("the first start copies websites, keys and users, so that every node accepts the same requests", async () => {
+test("the first start copies websites, keys and users, so every node accepts the same requests", async () => {
   expectEqual()
   expect(await track(second)).toBe(200)
 })
@@ -114,14 +114,14 @@ const changes: [what: string, change: (db: Db) => void][] = [
   ["changed settings", (db) => updateWebsite(db, "shop", { name: "New", retain: 86_400_000 })],
   ["a deleted website", (db) => deleteWebsite(db, "shop", 1)],
   [
-    "a deleted website whose row is gone",
+    "a deleted website whose row was deleted",
     (db) => {
       deleteWebsite(db, "shop", 1)
       db.exec("delete from websites")
     },
   ],
   [
-    "a website that is deleted, and created again",
+    "a website that was deleted and created again",
     (db) => {
       deleteWebsite(db, "shop", 1)
       website("shop")
@@ -129,7 +129,7 @@ const changes: [what: string, change: (db: Db) => void][] = [
   ],
   ["a rotated key", (db) => rotateKey(db, key.id, "1d", random, 1)],
   [
-    "a new user, who has the address of a deleted one",
+    "a new user with the email address of a deleted user",
     (db) => {
       deleteUser(db, "ann")
       createUser(
@@ -148,7 +148,7 @@ test.each(changes)("the next copy has %s", async (_, change) => {
   expectEqual()
 })
 
-test("a revoked key stops with the next copy", async () => {
+test("a revoked key stops working with the next copy", async () => {
   expect(await track(second)).toBe(200)
   revokeKey(first.store.db, key.id, first.clock.now)
   await follower.poll()
@@ -167,7 +167,7 @@ test("a new password ends the login sessions of its user on every node", async (
   expect(db.prepare("select count(*) from sessions").pluck().get()).toBe(0)
 })
 
-test("without changes, the first node answers 304, and nothing is written", async () => {
+test("without changes, the first node responds with 304, and nothing is written", async () => {
   const { db } = second.store
   const version = () => db.prepare("select version from registry").pluck().get()
   const before = version()
@@ -183,7 +183,7 @@ test("without changes, the first node does not read its registry again", async (
   expect(answers.slice(-2)).toEqual([304, 304])
 })
 
-test("while the first node is down, the second one accepts events, and says how old its copy is", async () => {
+test("while the first node is down, the second one accepts events and reports the age of its copy", async () => {
   await listener.stop(true)
   second.clock.now += 3_600_000
   await follower.poll()
@@ -199,7 +199,7 @@ test("while the first node is down, the second one accepts events, and says how 
   expectEqual()
 })
 
-describe("changes on the second node are refused, and the error names the first one", () => {
+describe("changes on the second node are rejected with an error that names the first node:", () => {
   const requests: [method: string, path: string, body: object | undefined][] = [
     ["POST", "/v1/websites", { domain: "b.com", name: "B" }],
     ["PATCH", "/v1/websites/shop", { name: "B" }],
@@ -226,28 +226,28 @@ describe("changes on the second node are refused, and the error names the first 
     expect(() => inTransaction(db, () => createKey(db, "b", grant, random, 0))).toThrow(url)
   })
 
-  test("but the times of the last use and of logins are each node's own", () => {
+  test("except times of last use and logins, which differ between nodes", () => {
     second.store.db.exec("update keys set last_used_at = 5; update users set last_login_at = 5")
     expect(second.store.db.prepare("select last_used_at from keys").pluck().get()).toBe(5)
   })
 })
 
 describe("GET /v1/registry", () => {
-  test.each(["", "wrong"])("needs the secret, and not %p", async (secret) => {
+  test.each(["", "wrong"])("requires the secret, and rejects %p", async (secret) => {
     const response = await send(first, "GET", "/v1/registry", secret || "-")
     expect([response.status, response.headers.get("x-databuddy-reason")]).toEqual([
       401,
       "registry_secret_wrong",
     ])
   })
-  test("does not accept a key, and does not exist without a secret or on a copy", async () => {
+  test("does not accept a key, and does not exist on a copy", async () => {
     expect((await send(first, "GET", "/v1/registry", key.secret)).status).toBe(401)
     expect((await send(second, "GET", "/v1/registry", registrySecret)).status).toBe(404)
   })
 })
 
 describe("a file", () => {
-  test("with a copy needs --registry, and can keep it as its own", () => {
+  test("with a copy needs --registry, and can keep the copy as its own registry", () => {
     const { db } = second.store
     expect(() => followRegistry(db, undefined)).toThrow(`copies its websites, keys and users from ${url}`)
     followRegistry(db, "none")
@@ -257,11 +257,11 @@ describe("a file", () => {
     expect(listWebsites(db).map(({ name }) => name)).toEqual(["Mine"])
   })
 
-  test("with websites of its own does not become a copy", () => {
+  test("with its own websites does not become a copy", () => {
     expect(() => followRegistry(first.store.db, url)).toThrow("has websites, keys or users of its own")
   })
 
-  test("with a copy can be restored, which ends access again until the next copy", async () => {
+  test("with a copy can be restored, and revoked access does not return with it", async () => {
     const { db } = second.store
     withWritableRegistry(db, () => revokeKey(db, key.id, 1))
     await follower.poll()
@@ -275,7 +275,7 @@ describe("a file", () => {
   })
 })
 
-describe("an answer is not accepted, and the last copy stays in use, if", () => {
+describe("a response is rejected and the last copy stays in use if", () => {
   type Copy = ReturnType<typeof readRegistry>
   const newFile = { registry: "other", revision: 1, websites: [], keys: [], users: [], deleted_websites: [] }
   const wrong: [what: string, answer: (copy: Copy) => Copy, problem: string][] = [
@@ -288,12 +288,12 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
       "lacks the website shop, which was not deleted",
     ],
     [
-      "a website has the number of another one",
+      "a website has the number of another website",
       (copy) => ({ ...copy, websites: copy.websites.map((row) => ({ ...row, id: "blog" })) }),
       "has the website blog where this copy has the website shop",
     ],
     [
-      "a deleted website has the number of another one",
+      "a deleted website has the number of another website",
       (copy) => ({ ...copy, websites: [], deleted_websites: [{ rid: 1, id: "blog", deleted_at: 1 }] }),
       "has the website blog where this copy has the website shop",
     ],
@@ -316,7 +316,7 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
     expect(registrySource(db)?.problem).toBe("")
   })
 
-  test.each(wrong)("%s, unless --registry was none before", async (_, answer, problem) => {
+  test.each(wrong)("%s, unless --registry was none until then", async (_, answer, problem) => {
     const { db } = second.store
     followRegistry(db, "none")
     followRegistry(db, url)
@@ -330,7 +330,7 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
       ])
   })
 
-  test("a new file of the first node has used the number of a website, so that only a new copy can accept it", async () => {
+  test("a new file of the first node uses the number of another website, and only a new copy can accept it", async () => {
     const { websites } = readRegistry(first.store.db)
     forged = { ...newFile, websites: websites.map((row) => ({ ...row, id: "blog" })) }
     await follower.poll()
@@ -339,7 +339,7 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
     )
   })
 
-  test("its number of a website has been one of a deleted website", async () => {
+  test("a new website has the number of a deleted website", async () => {
     website("blog")
     deleteWebsite(first.store.db, "blog", 1)
     await follower.poll()
@@ -353,7 +353,7 @@ describe("an answer is not accepted, and the last copy stays in use, if", () => 
   })
 })
 
-test("a copy that has become the registry of its server replaces the first node for the others", async () => {
+test("a copy that became its server's own registry can replace the first node for other nodes", async () => {
   const { db } = second.store
   followRegistry(db, "none")
   createWebsite(db, "blog", { domain: "b.com", name: "B", allowedOrigins: [], anonymize: "off" }, 0)
@@ -364,7 +364,7 @@ test("a copy that has become the registry of its server replaces the first node 
   expect(() => followRegistry(db, url)).toThrow("has websites, keys or users of its own")
 })
 
-test("a proxy can make the ETag weak", async () => {
+test("an ETag that a proxy made weak still matches", async () => {
   const { etag } = registrySource(second.store.db) ?? {}
   const request = new Request(`${url}/v1/registry`, {
     headers: { Authorization: `Bearer ${registrySecret}`, "If-None-Match": `W/${etag}` },
@@ -372,14 +372,14 @@ test("a proxy can make the ETag weak", async () => {
   expect((await first.send(request)).status).toBe(304)
 })
 
-test("a node warns of websites whose visitors get another ID on each node", async () => {
+test("a node logs a warning about websites whose visitors get a different ID on each node", async () => {
   updateWebsite(first.store.db, "shop", { anonymize: "daily" })
   await follower.poll()
   await follower.open()
   expect(second.logged.join()).toContain("a visitor counts once for each node")
 })
 
-test("an answer of another format changes nothing", async () => {
+test("a response in another format changes nothing", async () => {
   await listener.stop(true)
   const port = Number(new URL(url).port)
   listener = Bun.serve({ port, hostname: "127.0.0.1", fetch: () => Response.json({ websites: [{}] }) })

@@ -6,7 +6,7 @@ import { type RejectionReason, rejections } from "../../src/rejection-reasons.ts
 import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 const secret = "s3cr3t"
@@ -25,7 +25,7 @@ beforeEach(() => {
 
 afterEach(() => app.close())
 
-/** Sends a body and returns the rejection reason; null if it was accepted. */
+/** Sends a body and returns the rejection reason, or null if it was accepted. */
 async function send(
   path: string,
   body: unknown,
@@ -46,7 +46,7 @@ async function list(query = "", key: string | null = reader): Promise<{ status: 
 
 const wrongOrigin = { Origin: "https://evil.example" }
 
-test("a rejected request is listed with its names and keys, never with values", async () => {
+test("a rejected request is listed with its names and keys, but without values", async () => {
   const event = { name: "signed_up", properties: { plan: secret, email: secret }, anonymousId: secret }
   expect(await send(`/track?website_id=mine&${secret}`, event, wrongOrigin)).toBe("origin_not_allowed")
   const { status, body } = await list()
@@ -78,15 +78,15 @@ const described: [string, string, unknown, object][] = [
     `{"name":"${secret}`,
     { websiteId: "mine", events: null, names: [], keys: [] },
   ],
-  ["no event at all", "/track", 7, { websiteId: null, events: 1, names: [], keys: [] }],
+  ["a body without an event", "/track", 7, { websiteId: null, events: 1, names: [], keys: [] }],
   [
-    "a list of nothing of use",
+    "a list without valid events",
     "/track",
     [null, [], { name: 5, properties: secret }],
     { events: 3, names: [], keys: [] },
   ],
   [
-    "a batch, each name once",
+    "a batch with a repeated name",
     "/track",
     [{ name: "a", properties: { x: 1 } }, { name: "a", properties: { x: 2, y: 3 } }, { name: 9 }],
     { events: 3, names: ["a"], keys: ["x", "y"] },
@@ -120,7 +120,7 @@ const described: [string, string, unknown, object][] = [
   ],
   ["__proto__", "/track", '{"name":"a","properties":{"__proto__":1}}', { names: ["a"], keys: ["__proto__"] }],
 ]
-test.each(described)("the description of %s", async (_, path, sent, expected) => {
+test.each(described)("the list describes %s", async (_, path, sent, expected) => {
   expect(await send(path, sent)).not.toBeNull()
   const { body } = await list()
   expect(body.refusals).toMatchObject([expected])
@@ -142,7 +142,7 @@ test.each(origins)("the advice for the origin %s says what to allow", async (Ori
 })
 
 describe("the advice", () => {
-  test("has one or two sentences for every reason of the routes", async () => {
+  test("has one or two sentences for every rejection reason", async () => {
     const document = JSON.stringify(
       await openapi({
         maxEvents: 1_000,
@@ -174,7 +174,7 @@ describe("the advice", () => {
       "1.path must be a string of at most 2048 characters.",
     ],
     [
-      "the first three of many",
+      "the first three of many fields",
       "/track",
       [{}, {}, {}, {}],
       "0.name must be a string of 1 to 256 characters; 1.name must be a string of 1 to 256 characters; 2.name must be a string of 1 to 256 characters.",
@@ -186,12 +186,12 @@ describe("the advice", () => {
       `traits.t${"x".repeat(56)}… must be a string, number, boolean or null.`,
     ],
   ]
-  test.each(fields)("names %s", async (_, path, sent, words) => {
+  test.each(fields)("contains %s", async (_, path, sent, words) => {
     await send(path, sent)
     expect((await list()).body.refusals[0].advice).toBe(`Fix the request: ${words}`)
   })
 
-  test("is general if no field of the body can be named", async () => {
+  test("is general if it cannot refer to a field of the body", async () => {
     await send("/track", 7)
     expect((await list()).body.refusals[0].advice).toStartWith("Send a JSON object with the fields listed")
   })
@@ -203,7 +203,7 @@ test("accepted requests are not listed", async () => {
   expect((await list()).body).toMatchObject({ refusals: [], total: 0 })
 })
 
-test("an entry is bounded whatever is sent", async () => {
+test("the size of an entry is limited, whatever is sent", async () => {
   const long = "é".repeat(100_000)
   const properties = Object.fromEntries(
     Array.from({ length: 500 }, (_, index) => [`${index}${long.slice(0, 900)}`, 1]),
@@ -219,7 +219,7 @@ test("an entry is bounded whatever is sent", async () => {
   expect(Math.max(...[...entry.names, ...entry.keys].map((name: string) => name.length))).toBe(65)
 })
 
-test("lists the last 1,000, newest first", async () => {
+test("the list contains the last 1,000 requests, newest first", async () => {
   for (let index = 0; index < maxRejectedRequests + 3; index++) await send("/track", [{ name: `n${index}` }])
   const { body } = await list()
   expect(body.total).toBe(maxRejectedRequests)
@@ -228,7 +228,7 @@ test("lists the last 1,000, newest first", async () => {
   )
 })
 
-test("filters by website, reason and number", async () => {
+test("the list can be filtered by website and reason, and limited", async () => {
   await send("/track?website_id=mine", { name: "a" }, wrongOrigin)
   await send("/track?website_id=theirs", { name: "b" }, wrongOrigin)
   await send("/track?website_id=mine", { name: "" })
@@ -243,7 +243,7 @@ test("filters by website, reason and number", async () => {
 })
 
 test.each(["?reason=no_such", "?limit=0", "?limit=1001", "?limit=x", "?website=mine", "?website_id="])(
-  "%s is refused by its field",
+  "%s is rejected with an error that names the parameter",
   async (query) => {
     const { status, body } = await list(query)
     expect([status, body.code]).toEqual([400, "VALIDATION_ERROR"])
@@ -267,13 +267,13 @@ test("a key limited to a website only sees requests for that website", async () 
   expect((await list("?website_id=mine", limited)).body.total).toBe(1)
 })
 
-test("requires a key with the scope read:data", async () => {
+test("the list requires a key with the scope read:data", async () => {
   expect((await list("", null)).status).toBe(401)
   const { secret } = giveKey(app, { scopes: ["track:events", "manage:websites"] })
   expect((await list("", secret)).status).toBe(403)
 })
 
-test("each reason is logged at most once a second, with the number of omitted lines", async () => {
+test("each reason is logged at most once per second, with the number of omitted lines", async () => {
   for (let index = 0; index < 5; index++) await send("/track?website_id=mine", { name: secret }, wrongOrigin)
   await send("/track?website_id=\u202e", { name: "a" })
   app.clock.now += 1_000

@@ -62,7 +62,7 @@ async function shipAll(shipper = newShipper()): Promise<void> {
 
 const store = (...rows: EventRow[]) => app.store.batcher.submit({ rows, size: 1 })
 const db = () => app.store.db
-/** An event of `age` days ago. */
+/** An event from `age` days ago. */
 const aged = (age: number, changes: Partial<EventRow> = {}) => {
   const ts = app.clock.now - age * day
   return eventRow({ ts, receivedAt: ts, ...changes })
@@ -76,7 +76,7 @@ const comparison = () => compare(db(), cluster, readShipping(db())?.shippedId ??
 const website = (id: string) =>
   createWebsite(db(), id, { domain: "a.com", name: "A", allowedOrigins: [], anonymize: "off" }, app.clock.now)
 
-/** Ten old events of two days and a website, and two new ones; the old ones are removed. */
+/** Stores ten old events of one website on two days, which are then removed, and two new events. */
 async function removeOld(): Promise<StoredEvent[]> {
   const { rid } = website("shop")
   await store(
@@ -91,7 +91,7 @@ async function removeOld(): Promise<StoredEvent[]> {
   return before
 }
 
-test("old days leave the file once the cluster has the same events, and nothing is queued for deletion", async () => {
+test("old days are removed from the file once the cluster has the same events, and no deletions are queued", async () => {
   const before = await removeOld()
   expect(localIds()).toEqual([11, 12])
   expect(inCluster()).toEqual(before)
@@ -105,13 +105,13 @@ test("old days leave the file once the cluster has the same events, and nothing 
   expect(db().prepare("select count(*) from event_times").pluck().get()).toBe(2)
 })
 
-test("without --keep-local nothing is removed", async () => {
+test("without --keep-local, nothing is removed", async () => {
   await store(aged(400))
   await shipAll(newShipper(null))
   expect(localIds()).toEqual([1])
 })
 
-test("a day is removed only when all of it is older", async () => {
+test("a day is only removed once all of it is older", async () => {
   const startOfDay = Math.floor(app.clock.now / day) * day
   const at = (ts: number) => eventRow({ ts, receivedAt: ts })
   await store(at(startOfDay - 30 * day - 1), at(startOfDay - 30 * day))
@@ -120,9 +120,9 @@ test("a day is removed only when all of it is older", async () => {
 })
 
 const blockers: { what: string; change: () => void }[] = [
-  { what: "another number of events", change: () => stub.events.delete(1) },
+  { what: "a different number of events", change: () => stub.events.delete(1) },
   {
-    what: "an event with another name",
+    what: "an event with a different name",
     change: () => {
       const event = stub.events.get(1)
       if (event) stub.events.set(1, { ...event, name: "other" })
@@ -130,7 +130,7 @@ const blockers: { what: string; change: () => void }[] = [
   },
 ]
 test.each(blockers)(
-  "a day is not removed while the cluster has $what, but compared and repaired",
+  "a day is not removed if the cluster has $what, but is compared and repaired first",
   async ({ change }) => {
     await store(aged(40), aged(40))
     await shipAll(newShipper(null))
@@ -166,7 +166,7 @@ test("a removal that is interrupted between two steps continues after a restart"
   expect(inCluster()).toEqual(before)
 })
 
-test("an event that is deleted between the comparison and its removal is deleted in the cluster", async () => {
+test("an event that is deleted between the comparison and the removal of its day is deleted in the cluster", async () => {
   await store(...Array.from({ length: 5 }, () => aged(40)))
   await shipAll(newShipper(null))
   let isFirst = true
@@ -185,7 +185,7 @@ test("an event that is deleted between the comparison and its removal is deleted
   expect(await comparison()).toMatchObject({ events: 4, removed: 4, differences: [] })
 })
 
-test("a duplicate of a removed event is a duplicate, whatever its form, and others are stored", async () => {
+test("an event with the id of a removed event is a duplicate, whatever the form of the id, and others are stored", async () => {
   await removeOld()
   const { rid } = app.store.registry.websites()[0] ?? { rid: 1 }
   await store(
@@ -202,7 +202,7 @@ test("a duplicate of a removed event is a duplicate, whatever its form, and othe
   ).toEqual(["text 1", uuid(3), uuid(99)])
 })
 
-test("late events of a removed day are stored and shipped, and removed in a later round", async () => {
+test("late events of a removed day are stored, shipped and removed later", async () => {
   const before = await removeOld()
   const shipper = newShipper()
   await shipAll(shipper)
@@ -218,7 +218,7 @@ test("late events of a removed day are stored and shipped, and removed in a late
   expect(inCluster().slice(0, 12)).toEqual(before)
 })
 
-test("deletions are never merged across the ids of removed events", async () => {
+test("deletions of ids around removed events do not delete the removed events", async () => {
   await store(aged(0), aged(40), aged(40), aged(0), aged(0))
   await shipAll()
   db().exec("delete from event_rows where id in (1, 4)")
@@ -226,7 +226,7 @@ test("deletions are never merged across the ids of removed events", async () => 
   expect([...stub.events.keys()]).toEqual([2, 3, 5])
 })
 
-test("a repair deletes nothing on removed days, and records what the cluster has of them", async () => {
+test("a repair deletes nothing on removed days, and records how many of their events the cluster has", async () => {
   await removeOld()
   const [lost, extra] = [stub.events.get(1), stub.events.get(9)]
   if (!lost || !extra) throw new Error("nothing was shipped")
@@ -237,14 +237,14 @@ test("a repair deletes nothing on removed days, and records what the cluster has
   expect(removedTotals(db())).toMatchObject({ events: 9, missing: 1 })
   expect(await comparison()).toMatchObject({ differences: [] })
   expect(app.logged.join()).toContain("the cluster has a different number of events than were removed")
-  // The cluster comes back with a backup that has it.
+  // The cluster is restored from a backup that contains the event.
   stub.events.set(1, lost)
   db().exec("update shipping set must_compare = 1")
   await shipAll()
   expect(removedTotals(db())).toMatchObject({ events: 10, missing: 0 })
 })
 
-test("load --replace deletes only events that are newer than the file", async () => {
+test("load --replace only deletes events that are newer than the file", async () => {
   const before = await removeOld()
   const shipper = newShipper()
   await shipper.replaceNewer()
@@ -252,7 +252,7 @@ test("load --replace deletes only events that are newer than the file", async ()
   expect(inCluster()).toEqual(before)
 })
 
-test("a cluster that was restored to an older state: removed events stay, and what it lost of them is counted", async () => {
+test("if the cluster is restored to an older state, removed events stay there, and lost ones are counted", async () => {
   await store(aged(40), aged(40))
   await shipAll()
   const [backup, records] = [new Map(stub.events), structuredClone(stub.writers)]
@@ -269,11 +269,11 @@ test("a cluster that was restored to an older state: removed events stay, and wh
   expect(removedTotals(db())).toMatchObject({ events: 2, missing: 1 })
 })
 
-test("a file that was restored from a backup before the removal has its events again, and removes them again", async () => {
+test("a file that was restored from a backup before the removal removes its events again", async () => {
   await store(aged(40, { eventId: uuid(1) }), aged(40), aged(0))
   await shipAll(newShipper(null))
   const before = here()
-  // The backup: the file did not change since, and is compared as after `restore`.
+  // The file has not changed, so it is the same as a backup, and it must be compared, as after `restore`.
   db().exec("update shipping set must_compare = 1")
   await shipAll()
   app.clock.now += 3_600_000
@@ -283,7 +283,7 @@ test("a file that was restored from a backup before the removal has its events a
 })
 
 describe("retention", () => {
-  test("deletes removed days in the cluster once all of the day has expired, and their event ids", async () => {
+  test("deletes removed days in the cluster once each day has completely expired, and their event ids", async () => {
     await removeOld()
     const retain = 36 * day
     while (sweepExpired(db(), retain, app.clock.now));
@@ -295,7 +295,7 @@ describe("retention", () => {
     expect(await comparison()).toMatchObject({ differences: [] })
   })
 
-  test("of a website is that of the website", async () => {
+  test("of a website applies to its removed days", async () => {
     await removeOld()
     db().exec(`update websites set retain_ms = ${36 * day}`)
     while (sweepExpired(db(), 0, app.clock.now));
@@ -303,7 +303,7 @@ describe("retention", () => {
     expect([...stub.events.keys()]).toEqual([1, 2, 3, 4, 5, 9, 10, 11, 12])
   })
 
-  test("a deleted website leaves the cluster before its row leaves the file", async () => {
+  test("a deleted website's events are deleted in the cluster before its row is deleted in the file", async () => {
     await removeOld()
     deleteWebsite(db(), "shop", app.clock.now)
     app.clock.now += day
@@ -318,7 +318,7 @@ describe("retention", () => {
   })
 })
 
-test("fetch stores everything again, row for row and with the same ids", async () => {
+test("fetch restores every row with the same id", async () => {
   const { rid } = website("odd")
   await store(...oddEvents().map((row) => ({ ...row, websiteRid: rid })), ...oddEvents())
   await store(aged(0))
@@ -345,7 +345,7 @@ test("fetch stores everything again, row for row and with the same ids", async (
   expect(inCluster()).toEqual(before)
 })
 
-/** All of these events except those of the last 30 days and of before 1970. */
+/** Returns the number of these events that are removed: all except those of the last 30 days and from before 1970. */
 function removedCount(events: readonly StoredEvent[]): number {
   const end = Math.floor((app.clock.now - 30 * day) / day) * day
   return events.filter(({ timestamp }) => timestamp >= 0 && timestamp < end).length

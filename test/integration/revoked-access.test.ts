@@ -10,7 +10,7 @@ import { updateUser } from "../../src/store/users.ts"
 
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
 const schema = readFileSync(join(import.meta.dir, "../fixtures/schema-0020.sql"), "utf8")
-/** A viewer in it, who is not limited. */
+/** The id of a viewer in that schema's data, who is not limited to sections. */
 const viewer = "4f0c1a52-7d52-4c39-9d6c-2a5f3f4e9c11"
 
 function open(isMigrated: boolean): Db {
@@ -27,7 +27,7 @@ const hashesOf = (db: Db, table: "keys" | "shares") =>
     .pluck()
     .all()
 
-test("a backup from before sections and overlaps gets the new secrets, and no wider access", () => {
+test("a backup from before sections and overlaps gets the new secrets, but no wider access", () => {
   const [backup, current] = [open(false), open(true)]
   const keyId = listKeys(current)[0]?.id ?? ""
   const shareId = listShares(current)[0]?.id ?? ""
@@ -43,15 +43,15 @@ test("a backup from before sections and overlaps gets the new secrets, and no wi
   applyRevocations(revoked, backup, current)
   expect(hashesOf(backup, "keys")).toEqual(hashesOf(current, "keys"))
   expect(hashesOf(backup, "shares")).toEqual(hashesOf(current, "shares"))
-  // It cannot store the limit, so the viewer cannot log in until an owner sends a link.
+  // The backup cannot store the limit, so the viewer cannot log in until an owner sends a link.
   expect(backup.prepare("select password from users where id = ?").pluck().get(viewer)).toBeNull()
 })
 
-test("a backup from within an overlap loses the previous secrets that have been ended, and hosts that were removed", () => {
+test("a backup from during an overlap loses previous secrets that have since ended, and hosts that were removed", () => {
   const [backup, current] = [open(true), open(true)]
   const keyId = listKeys(current)[0]?.id ?? ""
   const shareId = listShares(current)[0]?.id ?? ""
-  // The same bytes in both databases.
+  // Both databases get the same secrets.
   const fixed = (bytes: Uint8Array) => bytes.fill(7)
   for (const db of [backup, current]) {
     rotateKey(db, keyId, "7d", fixed, 0)

@@ -8,7 +8,7 @@ import { createView, maxViews } from "../../src/store/views.ts"
 import { createWebsite, deleteWebsite, findWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 interface Answer {
@@ -98,7 +98,7 @@ describe("a note", () => {
     expect(await listed("all")).toEqual([all])
   })
 
-  test("changes what is asked and nothing else", async () => {
+  test("changes the given fields and nothing else", async () => {
     const note = await made("note", "mine")
     const changes = [{ text: "Release 3" }, { date: "2026-11-25" }, {}]
     let expected = note
@@ -176,17 +176,17 @@ describe("input validation:", () => {
     ["with a path", "https://example.com/x"],
     ["with a query", "https://example.com?x"],
     ["with credentials", "https://me@example.com"],
-    ["that ends the directive", "https://example.com; script-src *"],
+    ["that ends the CSP directive", "https://example.com; script-src *"],
     ["with a space", "https://example.com *"],
     ["that is a keyword", "'self'"],
-    ["that is every host", "*"],
-    ["that is every host over https", "https://*"],
-    ["of a whole top-level domain", "https://*.com"],
+    ["that matches every host", "*"],
+    ["that matches every host over https", "https://*"],
+    ["for a whole top-level domain", "https://*.com"],
     ["with a wildcard in a label", "https://a*.example.com"],
     ["with two wildcards", "https://*.*.example.com"],
     ["with a wildcard over http", "http://*.localhost.example"],
     ["with a wildcard port", "https://example.com:*"],
-    ["of another scheme", "data:text/html,x"],
+    ["with another scheme", "data:text/html,x"],
     ["that is empty", ""],
     ["with a line feed", "https://example.com\nx"],
   ].map(
@@ -201,35 +201,35 @@ describe("input validation:", () => {
   )
   const wrong: (readonly [string, (typeof kinds)[number], object, string, string])[] = [
     ...wrongHosts,
-    ["a share of no page", "share", { page: "settings" }, "page", pages],
+    ["a share of an unknown page", "share", { page: "settings" }, "page", pages],
     ["a share of people", "share", { path: "people", page: "people" }, "page", pages],
     [
-      "a share of a page that opens another",
+      "a share of a page whose path is another page",
       "share",
       { page: "web" },
       "page",
       "must be the first segment of path",
     ],
     [
-      "a share of a page that opens none",
+      "a share of a page with an empty path",
       "share",
       { path: "", page: "web" },
       "page",
       "must be the first segment of path",
     ],
-    ["a note without a text", "note", { text: "" }, "text", text],
+    ["a note without text", "note", { text: "" }, "text", text],
     ["a note of 501 characters", "note", { text: "x".repeat(501) }, "text", text],
     ["a note of two lines", "note", { text: "a\nb" }, "text", text],
     ["a note with half a surrogate pair", "note", { text: "\ud800" }, "text", text],
-    ["a note on no day", "note", { date: "2026-02-30" }, "date", day],
-    ["a note in no month", "note", { date: "2026-13-01" }, "date", day],
-    ["a note at a time", "note", { date: "2026-11-24T00:00:00Z" }, "date", day],
+    ["a note on a day that does not exist", "note", { date: "2026-02-30" }, "date", day],
+    ["a note in a month that does not exist", "note", { date: "2026-13-01" }, "date", day],
+    ["a note with a time of day", "note", { date: "2026-11-24T00:00:00Z" }, "date", day],
     ["a note before 1970", "note", { date: "1969-12-31" }, "date", day],
     ["a note after 2199", "note", { date: "2200-01-01" }, "date", day],
-    ["a note by somebody", "note", { by: "me" }, "by", "is not a field of this request"],
+    ["a note with an author", "note", { by: "me" }, "by", "is not a field of this request"],
     ["a view without a name", "view", { name: "" }, "name", name],
     ["a view with a name of 257 characters", "view", { name: "x".repeat(257) }, "name", name],
-    ["a view with a name that a terminal acts upon", "view", { name: "\u001b[2J" }, "name", name],
+    ["a view with an escape sequence in its name", "view", { name: "\u001b[2J" }, "name", name],
     [
       "a view of another kind",
       "view",
@@ -239,20 +239,20 @@ describe("input validation:", () => {
     ],
     ["a path of 4,097 characters", "view", { path: `x?${"y".repeat(4_095)}` }, "path", path],
     ["a path from the root", "view", { path: "/settings/users" }, "path", path],
-    ["a path of another server", "view", { path: "//evil.example" }, "path", path],
-    ["a path of a folder above", "view", { path: "x/../../settings" }, "path", path],
-    ["a path that only is the folder above", "view", { path: ".." }, "path", path],
-    ["a path of the folder above, escaped", "view", { path: "%2e%2e/settings/users" }, "path", path],
-    ["a path of the folder above, in capitals", "view", { path: "x/%2E./y" }, "path", path],
-    ["a path of the folder itself, escaped", "view", { path: "x/%2e" }, "path", path],
-    ["a path of the folder above, escaped twice", "view", { path: "%252e%252E/settings" }, "path", path],
-    ["one with escaped escapes", "view", { path: "%25%32%65./settings" }, "path", path],
-    ["one with an escaped slash", "view", { path: "x%2f..%2fy" }, "path", path],
-    ["one with an escaped backslash", "view", { path: "x%5c%2e%2e%5Cy" }, "path", path],
-    ["one with a line feed that browsers drop", "view", { path: "x/.%0a./y" }, "path", path],
-    ["one that is escaped without an end", "view", { path: `%${"25".repeat(400)}2e/x` }, "path", path],
-    ["a share of the folder above, escaped", "share", { path: "%2e%2e/%2e%2e/docs" }, "path", path],
-    ["an address", "view", { path: "http://evil.example/x" }, "path", path],
+    ["a path to another server", "view", { path: "//evil.example" }, "path", path],
+    ["a path to a parent folder", "view", { path: "x/../../settings" }, "path", path],
+    ["a path that is only the parent folder", "view", { path: ".." }, "path", path],
+    ["a path to the parent folder, escaped", "view", { path: "%2e%2e/settings/users" }, "path", path],
+    ["a path to the parent folder, in capitals", "view", { path: "x/%2E./y" }, "path", path],
+    ["a path to the current folder, escaped", "view", { path: "x/%2e" }, "path", path],
+    ["a path to the parent folder, escaped twice", "view", { path: "%252e%252E/settings" }, "path", path],
+    ["a path with escaped escapes", "view", { path: "%25%32%65./settings" }, "path", path],
+    ["a path with an escaped slash", "view", { path: "x%2f..%2fy" }, "path", path],
+    ["a path with an escaped backslash", "view", { path: "x%5c%2e%2e%5Cy" }, "path", path],
+    ["a path with a line feed that browsers drop", "view", { path: "x/.%0a./y" }, "path", path],
+    ["a path that is escaped hundreds of times", "view", { path: `%${"25".repeat(400)}2e/x` }, "path", path],
+    ["a share of the parent folder, escaped", "share", { path: "%2e%2e/%2e%2e/docs" }, "path", path],
+    ["a URL", "view", { path: "http://evil.example/x" }, "path", path],
     ["a path with a backslash", "view", { path: "x\\y" }, "path", path],
     ["a path with markup", "view", { path: "<img onerror=alert(1)>" }, "path", path],
     ["a path with a fragment", "view", { path: "x#y" }, "path", path],
@@ -261,17 +261,17 @@ describe("input validation:", () => {
     ["a share without a name", "share", { name: "" }, "name", name],
     ["a share of a path from the root", "share", { path: "/" }, "path", path],
     ["a share that has expired", "share", { expiresAt: "2026-08-01T12:00:00Z" }, "expiresAt", expiry],
-    ["a share that ends at no time", "share", { expiresAt: "soon" }, "expiresAt", expiry],
-    ["a share that does not say until when", "share", { expiresAt: undefined }, "expiresAt", expiry],
+    ["a share with an invalid expiry", "share", { expiresAt: "soon" }, "expiresAt", expiry],
+    ["a share without an expiry", "share", { expiresAt: undefined }, "expiresAt", expiry],
     [
-      "a share with scopes of its own",
+      "a share with its own scopes",
       "share",
       { scopes: ["read:data"] },
       "scopes",
       "is not a field of this request",
     ],
   ]
-  test.each(wrong)("%s is rejected, with the field named", async (_, kind, more, field, message) => {
+  test.each(wrong)("%s is rejected, and the field is named", async (_, kind, more, field, message) => {
     const answer = await call("POST", `${kind}s?website_id=mine`, { ...examples[kind], ...more })
     expect([answer.status, answer.body.errors]).toEqual([400, [{ field, message }]])
     expect((await call("GET", `${kind}s?website_id=mine`)).body.total).toBe(0)
@@ -281,18 +281,18 @@ describe("input validation:", () => {
     ["a note of one character", "note", { text: "x" }],
     ["a note of 500 characters with markup", "note", { text: `<img onerror=alert(1)>${"漢".repeat(478)}` }],
     ["a note on the 29th of February", "note", { date: "2028-02-29" }],
-    ["a view of 256 characters", "view", { name: "x".repeat(256) }],
-    ["the overview, which has no page", "view", { path: "" }],
-    ["a query alone", "view", { path: "?range=last_7d" }],
-    ["a page of a page", "view", { path: "people/user%2F1?f=property.plan%3Dpro#".slice(0, -1) }],
-    ["a path with dots in it", "view", { path: "event/v1..2/.x" }],
+    ["a view with a name of 256 characters", "view", { name: "x".repeat(256) }],
+    ["the overview, which has an empty path", "view", { path: "" }],
+    ["only a query string", "view", { path: "?range=last_7d" }],
+    ["a page below another page", "view", { path: "people/user%2F1?f=property.plan%3Dpro#".slice(0, -1) }],
+    ["a path that contains dots", "view", { path: "event/v1..2/.x" }],
     ["a path with an escaped percent sign and dot", "view", { path: "event/100%25%2e5/..." }],
-    ["dots in the query, which are no folders", "view", { path: "x?y=../%2e%2e" }],
+    ["dots in the query string, which are not folders", "view", { path: "x?y=../%2e%2e" }],
     ["a path of 4,096 characters", "view", { path: `x?${"y".repeat(4_094)}` }],
-    ["a share for ever", "share", { expiresAt: null }],
+    ["a share without an end", "share", { expiresAt: null }],
     ["a share of one page", "share", { path: "event?name=x", page: "event" }],
     [
-      "a share that several origins can embed",
+      "a share that can be embedded by several origins",
       "share",
       {
         embedHosts: [
@@ -326,7 +326,7 @@ describe("input validation:", () => {
     }
   })
 
-  test("one item more than the maximum is rejected", async () => {
+  test("an item beyond the maximum is rejected", async () => {
     const { db } = app.store
     const { rid } = findWebsite(db, "mine")
     db.transaction(() => {
@@ -354,27 +354,27 @@ describe("input validation:", () => {
   })
 })
 
-describe("a website that is", () => {
+describe("a website", () => {
   const places: [string, string, number, string][] = [
-    ["not named", "", 400, "invalid_shape"],
-    ["named without an id", "?website_id=", 400, "invalid_shape"],
-    ["not there", "?website_id=nobody", 404, "website_unknown"],
-    ["asked for beside another", "?website_id=mine&website=theirs", 400, "invalid_shape"],
+    ["that is not given", "", 400, "invalid_shape"],
+    ["with an empty id", "?website_id=", 400, "invalid_shape"],
+    ["that does not exist", "?website_id=nobody", 404, "website_unknown"],
+    ["that is given twice", "?website_id=mine&website=theirs", 400, "invalid_shape"],
   ]
-  test.each(places)("%s has neither notes nor views nor links", async (_, query, status, reason) => {
+  test.each(places)("%s has no notes, views or share links", async (_, query, status, reason) => {
     for (const kind of kinds) {
       for (const answer of [
         ...(kind === "share" && query === "" ? [] : [await call("GET", `${kind}s${query}`)]),
         await call("POST", `${kind}s${query}`, examples[kind]),
       ]) {
-        // A list of share links need not name a website, and is empty for one that does not exist.
+        // Share links can be listed without a website, and the list is empty for a website that does not exist.
         if (kind === "share" && answer.status === 200) expect(answer.body.total).toBe(0)
         else expect([kind, answer.status, answer.reason]).toEqual([kind, status, reason])
       }
     }
   })
 
-  test("deleted loses its own items, and no others are deleted", async () => {
+  test("that is deleted loses its own items, and no others are deleted", async () => {
     for (const kind of kinds) for (const id of ["mine", "theirs"]) await made(kind, id)
     for (const kind of ["note", "view"] as const) for (const id of ["none", "all"]) await made(kind, id)
     const { link } = await made("share", "mine")
@@ -391,7 +391,7 @@ describe("a website that is", () => {
     expect(shared.reason).toBe("share_ended")
   })
 
-  test("created again with the same id has no items of the deleted one", async () => {
+  test("that is created again with the same id has no items of the deleted website", async () => {
     await made("note", "mine")
     await call("DELETE", "websites/mine")
     await call("POST", "websites", { domain: "mine.example", id: "mine" })
@@ -444,7 +444,7 @@ describe("permissions:", () => {
     ).toBe(201)
   })
 
-  test("a viewer reads notes and views, and cannot save any", async () => {
+  test("a viewer can read notes and views, but cannot save any", async () => {
     const { db } = app.store
     const user = { email: "ada@example.com", role: "viewer" as const, websites: ["mine"], sections: null }
     createUser(db, "ada", user, null, app.clock.now)
@@ -502,7 +502,7 @@ describe("permissions:", () => {
 describe("a share link", () => {
   const shown = (link: string) => ({ "x-databuddy-share": link.slice("/share/".length) })
 
-  test("is shown once, and later listed without its token", async () => {
+  test("is shown once, and is then listed without its token", async () => {
     const { share, link } = await made("share", "mine")
     expect(link).toMatch(/^\/share\/[\w-]{43}$/)
     expect(share).toEqual({
@@ -565,20 +565,20 @@ describe("a share link", () => {
       "key_website_mismatch",
     ],
     ["another website's notes", "GET", "notes?website_id=theirs", undefined, "key_website_mismatch"],
-    ["what happens live", "GET", "events/stream?website_id=mine", undefined, "scope_missing"],
+    ["the live event stream", "GET", "events/stream?website_id=mine", undefined, "scope_missing"],
     ["profiles", "GET", "profiles?website_id=mine", undefined, "scope_missing"],
     ["an export", "GET", "export?website_id=mine", undefined, "scope_missing"],
-    ["refusals", "GET", "refusals", undefined, "scope_missing"],
+    ["rejected requests", "GET", "refusals", undefined, "scope_missing"],
     ["keys", "GET", "keys", undefined, "scope_missing"],
     ["websites", "GET", "websites", undefined, "scope_missing"],
     ["users", "GET", "users", undefined, "scope_missing"],
     ["share links", "GET", "shares", undefined, "scope_missing"],
-    ["the server", "GET", "status", undefined, "scope_missing"],
-    ["to keep a note", "POST", "notes?website_id=mine", examples.note, "scope_missing"],
-    ["to make another link", "POST", "shares?website_id=mine", examples.share, "scope_missing"],
-    ["to forget somebody", "POST", "websites/mine/forget", { profileId: "x" }, "scope_missing"],
+    ["the status of the server", "GET", "status", undefined, "scope_missing"],
+    ["permission to save a note", "POST", "notes?website_id=mine", examples.note, "scope_missing"],
+    ["permission to create another link", "POST", "shares?website_id=mine", examples.share, "scope_missing"],
+    ["permission to forget a person", "POST", "websites/mine/forget", { profileId: "x" }, "scope_missing"],
   ]
-  test.each(attempts)("does not give %s", async (_, method, path, body, reason) => {
+  test.each(attempts)("does not grant access to %s", async (_, method, path, body, reason) => {
     const overview = { path: "overview", page: "overview" }
     for (const { link } of [await made("share", "mine"), await made("share", "mine", overview)]) {
       const answer = await send(method, path, body, shown(link))
@@ -609,7 +609,7 @@ describe("a share link", () => {
     ["engagement", { name: "events", kinds: ["engagement"], ...counted }, false],
   ]
   test.each(pageQueries)(
-    "limited to %s and asked for %j: allowed is %p",
+    "that is limited to %s and queried for %j allows it: %p",
     async (page, parameter, isAllowed) => {
       const { link } = await made("share", "mine", { path: page, page })
       const body = { parameters: [parameter] }
@@ -624,7 +624,7 @@ describe("a share link", () => {
     },
   )
 
-  test("limited to one page still reads the name of its website and the annotations", async () => {
+  test("that is limited to one page can still read the name of its website and the annotations", async () => {
     const { link, share } = await made("share", "mine", { path: "funnels?step=a&step=b", page: "funnels" })
     expect(share.page).toBe("funnels")
     await made("note", "mine")
@@ -633,7 +633,7 @@ describe("a share link", () => {
     expect((await send("GET", "me", undefined, shown(link))).body.share.page).toBe("funnels")
   })
 
-  test("changes its name and the hosts that can embed it, and nothing else", async () => {
+  test("can change its name and the hosts that can embed it, and nothing else", async () => {
     const { share } = await made("share", "mine", { embedHosts: ["https://a.example"] })
     const changes = { name: "Wiki", embedHosts: ["https://B.example/", "https://*.c.example:8443"] }
     const { body } = await call("PATCH", `shares/${share.id}`, changes)
@@ -649,7 +649,7 @@ describe("a share link", () => {
   })
 
   const hour = 3_600_000
-  test("that is rotated with an overlap has two tokens until its end", async () => {
+  test("that is rotated with an overlap has two valid tokens until the overlap ends", async () => {
     const { link, share } = await made("share", "mine", { expiresAt: null })
     const works = async (...links: string[]) =>
       Promise.all(
@@ -661,7 +661,7 @@ describe("a share link", () => {
     expect(await works(link, second.link)).toEqual([200, 200])
     app.clock.now += hour - 1
     expect(await works(link, second.link)).toEqual([200, 200])
-    // A second rotation ends the first token, and gives the second one an overlap of its own.
+    // A second rotation invalidates the first token and starts a new overlap for the second one.
     const third = await rotate({ overlap: "1d" })
     expect(await works(link, second.link, third.link)).toEqual([401, 200, 200])
     app.clock.now += 24 * hour
@@ -689,7 +689,7 @@ describe("a share link", () => {
     expect(wrong.body.errors).toEqual([{ field: "overlap", message: "must be one of none, 1h, 1d, 7d" }])
   })
 
-  test("cannot be rotated by a key that has less than the link gives", async () => {
+  test("cannot be rotated with a key that has less access than the link grants", async () => {
     const { share } = await made("share", "mine")
     const narrow = giveKey(app, { scopes: ["manage:users"] }).secret
     const answer = await call("POST", `shares/${share.id}/rotate`, undefined, narrow)
@@ -700,9 +700,9 @@ describe("a share link", () => {
     ["people", { name: "people" }],
     ["sessions", { name: "sessions" }],
     ["one person", { name: "person", anonymousId: "a" }],
-    ["single events", { name: "custom_events_recent" }],
+    ["individual events", { name: "custom_events_recent" }],
     [
-      "a step of one visitor",
+      "a step for one visitor",
       { name: "goals", steps: [{ name: "a", filters: [{ field: "anonymous_id", op: "eq", value: "v" }] }] },
     ],
     ["a breakdown by visitor", { name: "events", by: ["anonymous_id"] }],
@@ -711,7 +711,7 @@ describe("a share link", () => {
       { name: "custom_events", filters: [{ field: "profile_id", op: "eq", value: "p" }] },
     ],
   ]
-  test.each(people)("does not tell of %s", async (_, parameter) => {
+  test.each(people)("does not show %s", async (_, parameter) => {
     const { link } = await made("share", "mine")
     const { status, body } = await send(
       "POST",
@@ -728,7 +728,7 @@ describe("a share link", () => {
     ["was deleted", (id) => call("DELETE", `shares/${id}`)],
     ["lost its website", () => deleteWebsite(app.store.db, "mine", app.clock.now)],
   ]
-  test.each(ends)("that %s tells its visitors", async (_, end) => {
+  test.each(ends)("that %s responds with an error that says so", async (_, end) => {
     const { share, link } = await made("share", "mine")
     expect((await send("GET", "notes?website_id=mine", undefined, shown(link))).status).toBe(200)
     await end(share.id)
@@ -741,14 +741,14 @@ describe("a share link", () => {
     expect((await send("GET", "me", undefined, shown(link))).body).toMatchObject({ user: null, share: null })
   })
 
-  test("that never existed is treated like one that has ended", async () => {
+  test("that never existed is treated like a link that has ended", async () => {
     for (const token of ["x".repeat(43), "", "%", "dbdy_x"]) {
       const answer = await send("GET", "query/websites", undefined, { "x-databuddy-share": token })
       expect([answer.status, answer.reason]).toEqual([401, "share_ended"])
     }
   })
 
-  test("is no credential to send events with", async () => {
+  test("cannot be used to send events", async () => {
     const { link } = await made("share", "mine")
     const response = await app.send(
       new Request("http://localhost/track", { method: "POST", headers: shown(link), body: '{"name":"a"}' }),
@@ -805,27 +805,27 @@ describe("a share link", () => {
 
   const limits: [string, Partial<KeyGrant>, object, string][] = [
     ["for another website", { websites: ["mine"] }, {}, "key_website_mismatch"],
-    ["that gives what its maker may not see", { scopes: ["manage:users"] }, {}, "grant_too_wide"],
+    ["that grants more than its creator's key", { scopes: ["manage:users"] }, {}, "grant_too_wide"],
     [
-      "that outlives its maker's key",
+      "that outlives its creator's key",
       { expiresAt: Date.UTC(2026, 8, 1) },
       { expiresAt: "2026-09-02" },
       "grant_too_wide",
     ],
     [
-      "that never ends, of a key that does",
+      "without an end, with a key that expires",
       { expiresAt: Date.UTC(2026, 8, 1) },
       { expiresAt: null },
       "grant_too_wide",
     ],
   ]
-  test.each(limits)("%s cannot be made", async (_, grant, more, reason) => {
+  test.each(limits)("%s cannot be created", async (_, grant, more, reason) => {
     const key = giveKey(app, grant).secret
     const answer = await call("POST", "shares?website_id=theirs", { ...examples.share, ...more }, key)
     expect([answer.status, answer.reason]).toEqual([403, reason])
   })
 
-  test.each(["all", "none"])("of %s cannot be created, unless a website has that id", async (id) => {
+  test.each(["all", "none"])("for %s cannot be created unless a website has that id", async (id) => {
     const answer = await call("POST", `shares?website_id=${id}`, examples.share)
     expect([answer.status, answer.body.errors]).toEqual([
       400,
@@ -844,7 +844,7 @@ describe("a share link", () => {
     expect((await made("share", id)).share.websiteId).toBe(id)
   })
 
-  test("of another website cannot be listed or revoked by a caller limited to one", async () => {
+  test("for another website cannot be listed or revoked by a caller limited to one", async () => {
     const limited = giveKey(app, { websites: ["mine"] }).secret
     const [{ share: own }, { share: other }] = [await made("share", "mine"), await made("share", "theirs")]
     expect((await call("GET", "shares", undefined, limited)).body.shares).toEqual([own])
