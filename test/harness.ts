@@ -102,7 +102,7 @@ export interface TemporaryFolder extends Disposable {
 
 /** A temporary folder that is removed at the end of its block. */
 export function temporaryFolder(): TemporaryFolder {
-  // preload.ts removes it after each test file, and creates it again after the next one is loaded.
+  // preload.ts removes the folder of temporary files after each test file, and creates it once the next one is loaded.
   mkdirSync(tmpdir(), { recursive: true })
   const path = mkdtempSync(join(tmpdir(), "databuddy-test-"))
   return {

@@ -495,7 +495,7 @@ test("keys are never logged", async () => {
 })
 
 describe("the folder", () => {
-  test("is the one that --acme-dir names", async () => {
+  test("is set by --acme-dir", async () => {
     const { installed } = start({ acmeDir: folder.file("certificates") })
     await eventually(() => installed.length > 0)
     expect(readdirSync(folder.path)).toEqual(["certificates"])

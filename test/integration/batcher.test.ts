@@ -105,7 +105,7 @@ test("a request that is larger than the queue is accepted if nothing else is wai
   }
 })
 
-test("if one turn of the event loop brings more requests than the queue holds, the queue is committed instead of rejecting them", async () => {
+test("if one turn of the event loop brings more requests than the queue holds, the queue is committed and none is rejected", async () => {
   const batches: number[] = []
   const { batcher } = batcherOver((writes) => {
     batches.push(writes.length)

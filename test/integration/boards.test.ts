@@ -221,7 +221,7 @@ describe("a tile is rejected, with the field named:", () => {
     ["one beyond the last column", { ...number, x: 10 }, "width", "must end within the 12 columns"],
     ["one that is too wide for its position", { ...number, x: 8, width: 5 }, "width", "must end within"],
     ["one that is too small", { ...number, width: 1 }, "width", "must be a whole number from 2 to 12"],
-    ["one that is too high", { ...number, height: 13 }, "height", "must be a whole number from 2 to 12"],
+    ["one that is too tall", { ...number, height: 13 }, "height", "must be a whole number from 2 to 12"],
     ["one that links elsewhere", { ...chart, path: "../x" }, "path", "must be a dashboard page"],
     ["one that links elsewhere, escaped", { ...chart, path: "%2e%2e/x" }, "path", "must be a dashboard page"],
     ["one of a website on the board of another", { ...chart, websiteId: "theirs" }, "websiteId", "is only"],

@@ -184,8 +184,8 @@ function questions(): Query[] {
 
 /**
  * Applied in this order. All queries run in each state. Sealing does not change events, so the reference only runs
- * after a change. If `alsoTiny` is set, the queries also run with little memory. This covers rows, blocks, and a mixture
- * of both.
+ * after a change. If `alsoTiny` is set, the queries also run with little memory. This covers rows, blocks, and a
+ * mixture of both.
  */
 const states: {
   state: string

@@ -128,7 +128,7 @@ test("over two years, the file stops growing, and events that have not expired a
   expect(settled).toBeLessThan((sizes[0] as number) * 5)
 }, 120_000)
 
-test("each website has its own retention, which also applies to late events", async () => {
+test("each website has its own retention time, which also applies to late events", async () => {
   const store = open(30 * day)
   const standard = website(store, "standard", null)
   const longer = website(store, "longer", 60 * day)
@@ -154,7 +154,7 @@ test("each website has its own retention, which also applies to late events", as
   await store.close()
 })
 
-test("without a retention, events are kept forever", async () => {
+test("without a retention time, events are kept forever", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, rid, start)
@@ -183,7 +183,7 @@ test("an interrupted deletion resumes at the next start, and new events have pri
   await second.close()
 })
 
-test("a shorter retention of a website takes effect without a restart", async () => {
+test("a shorter retention time of a website takes effect without a restart", async () => {
   const store = open()
   const rid = website(store, "w", null)
   await send(store, rid, start, 10)

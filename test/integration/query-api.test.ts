@@ -482,7 +482,7 @@ describe("rows", () => {
     expect(trend).toMatchObject([{ date: "2026-08-02", total_events: 0 }])
   })
 
-  test("of a trend by name contain the most frequent names, including zeros", async () => {
+  test("of a trend by name cover the most frequent names and include zeros", async () => {
     const trend = await rows("custom_events_trends_by_event", {
       limit: 1,
       startDate: "2026-07-30",

@@ -728,7 +728,7 @@ describe("a share link", () => {
     ["was deleted", (id) => call("DELETE", `shares/${id}`)],
     ["lost its website", () => deleteWebsite(app.store.db, "mine", app.clock.now)],
   ]
-  test.each(ends)("that %s responds with an error that says so", async (_, end) => {
+  test.each(ends)("that %s is rejected with an error that explains it", async (_, end) => {
     const { share, link } = await made("share", "mine")
     expect((await send("GET", "notes?website_id=mine", undefined, shown(link))).status).toBe(200)
     await end(share.id)
