@@ -17,7 +17,7 @@ import { type ClickHouseStub, startClickHouseStub } from "../support/clickhouse-
 import { commandContext } from "../support/command-context.ts"
 import { eventRow } from "../support/event.ts"
 
-// Several servers that ship to one cluster, which is a stub: test/e2e/clickhouse-nodes.ts compares the results of a real one.
+// Several servers ship to one cluster, which is a stub. test/e2e/clickhouse-nodes.ts compares results with a real one.
 
 let stub: ClickHouseStub
 let address: ClusterAddress
@@ -84,18 +84,18 @@ describe("two nodes", () => {
     await Promise.all([ship(first), ship(second)])
   })
 
-  test("ship under ids of their own, each up to its own watermark", () => {
+  test("ship their events with different ids, and each node has its own watermark", () => {
     expect(shippedIds()).toEqual([1, 2, idsPerNode + 1, idsPerNode + 2, idsPerNode + 3])
     const watermarks = [...stub.writers.values()].map(({ shippedId }) => shippedId)
     expect(watermarks.sort((one, other) => one - other)).toEqual([2, idsPerNode + 3])
     expect(readShipping(second.store.db)?.shippedId).toBe(idsPerNode + 3)
   })
 
-  test("record an event that both have as a duplicate, before the watermark of either includes both", () => {
+  test("record a duplicate if both have the same event, before either watermark includes both copies", () => {
     expect(new Set(stub.duplicates.map(String))).toEqual(new Set([`${idsPerNode + 1},2`]))
   })
 
-  test("compare, repair and delete their own events only", async () => {
+  test("compare, repair and delete only their own events", async () => {
     for (const { store } of [first, second])
       applyShippingChange(store.db, { type: "rewind", id: readShipping(store.db)?.shippedId ?? 0 })
     stub.events.delete(1)
@@ -113,11 +113,11 @@ describe("two nodes", () => {
     sameProcess: boolean,
     ids: (first: number) => [after: number, last: number],
   ][] = [
-    ["by the process that has repaired it", true, (id) => [id + 2, id + 4]],
-    ["by a process that does not know what was repaired", false, (id) => [id - 1, id + 4]],
+    ["in the process that repaired it", true, (id) => [id + 2, id + 4]],
+    ["in a process that does not know what was repaired", false, (id) => [id - 1, id + 4]],
   ]
   test.each(repairs)(
-    "look for duplicates again after the repair of a day: %s",
+    "look for duplicates again after a day was repaired: %s",
     async (_, sameProcess, idsOf) => {
       const ts = second.clock.now - 5 * 86_400_000
       await store(second, { eventId: "a", ts }, { eventId: "d", ts })
@@ -141,7 +141,7 @@ describe("two nodes", () => {
     },
   )
 
-  test("delete their own newer events with load --replace", async () => {
+  test("delete only their own newer events with load --replace", async () => {
     const { db } = first.store
     applyShippingChange(db, { type: "rewind", id: 1 })
     await newShipper(first).replaceNewer()
@@ -151,7 +151,7 @@ describe("two nodes", () => {
     ])
   })
 
-  test("give the watermarks of the others in an answer", async () => {
+  test("return the watermarks of the other nodes with the result of a query", async () => {
     stub.queryRows = [[0, [], 40, 5, 4, 3, 2]]
     const { data } = (await (await ask(first)).json()) as { data: unknown[] }
     expect(data[0]).toMatchObject({
@@ -167,7 +167,7 @@ describe("two nodes", () => {
     for (const id of [0, 2, idsPerNode, idsPerNode + 3]) expect(query).toContain(`\r\n\r\n${id}\r\n`)
   })
 
-  test("leave out the events of others that they have themselves, and have not shipped", async () => {
+  test("do not count another node's copy of an event that they have but have not shipped yet", async () => {
     await store(first, { eventId: "c" })
     stub.queryRows = [[idsPerNode + 2]]
     await ask(first)
@@ -176,7 +176,7 @@ describe("two nodes", () => {
     expect(sent).toContain('name="deleted"; filename="deleted"\r\n\r\n\u0002')
   })
 
-  test("answer no query from SQLite, which has only the events of one", async () => {
+  test("never answer a query from SQLite, which has the events of only one node", async () => {
     stub.fault = (operation) => (operation === "query" ? "cut" : undefined)
     for (let attempt = 0; attempt < 2; attempt++) {
       const response = await ask(first)
@@ -187,29 +187,29 @@ describe("two nodes", () => {
     expect(first.logged.join("\n")).toContain("only the cluster has the events from all nodes")
   })
 
-  const files: [what: string, args: string[], code: number, says: string][] = [
-    ["of the node that is given", ["--node", "1"], 0, "3 added"],
-    ["of a node that has not shipped", ["--node", "2"], 1, "node 2 has shipped no events"],
-    ["of no node, because there are several", [], 1, "several nodes ship events to"],
+  const files: [what: string, args: string[], code: number, message: string][] = [
+    ["the given node", ["--node", "1"], 0, "3 added"],
+    ["not a node that has shipped no events", ["--node", "2"], 1, "node 2 has shipped no events"],
+    ["not without --node, because there are several", [], 1, "several nodes ship events to"],
   ]
-  test.each(files)("are fetched into a new file: %s", async (_, args, code, says) => {
+  test.each(files)("can be fetched into a new file one at a time: %s", async (_, args, code, message) => {
     using folder = temporaryFolder()
     const db = folder.file("new.db")
     const output = { out: "", err: "" }
     const env = { DATABUDDY_CLICKHOUSE_PASSWORD: "secret" }
     const context = commandContext({ now: () => second.clock.now, env, output })
     const result = await run(["clickhouse", "fetch", "--clickhouse", stub.url, "--db", db, ...args], context)
-    expect([result, output.out + output.err]).toEqual([code, expect.stringContaining(says)])
+    expect([result, output.out + output.err]).toEqual([code, expect.stringContaining(message)])
     if (code > 0) return
     const reader = openReader(db)
     expect(reader.prepare("select id from events order by id").pluck().all()).toEqual(shippedIds().slice(2))
     reader.close()
   })
 
-  test("look up the event ids of a batch from its first event, not from the watermark", async () => {
+  test("look up the event ids of a batch starting at its first event, not at the watermark", async () => {
     const third = openNode(2)
     const { db } = third.store
-    // As after years of retention.
+    // The ids have a gap, as after years of retention.
     db.exec(`
       insert into event_rows (id, website_rid, type_id, ts, delay, via_key, crawler)
       values (${2 * idsPerNode + 5_000_000_000}, -1, 0, 0, 0, 0, 0)`)
@@ -223,7 +223,7 @@ describe("two nodes", () => {
     await third.close()
   })
 
-  test("refuse a second file with the same number, and a first one without --node", async () => {
+  test("fail if a second file has the same node number, or if the first node runs without --node", async () => {
     const third = openNode(1)
     await store(third, {})
     expect(newShipper(third).step()).rejects.toThrow("another database file ships events to")
@@ -232,7 +232,7 @@ describe("two nodes", () => {
   })
 })
 
-describe("the lost file of a node is replaced by a new one that its server has opened before", () => {
+describe("a lost file is fetched into a new file that a server has already opened:", () => {
   const url = "https://first.example.com"
   const websites = ["shop", "gone", "new"].map((id) => ({ id, rid: 0 }))
   beforeEach(async () => {
@@ -255,24 +255,24 @@ describe("the lost file of a node is replaced by a new one that its server has o
     return { code, text: output.err, json: JSON.parse(output.out) }
   }
 
-  const cases: [what: string, events: string[], code: number, fetched: object, says: string][] = [
+  const cases: [what: string, events: string[], code: number, fetched: object, message: string][] = [
     ["events of copied websites", ["shop"], 0, { added: 2, leftOut: 0 }, ""],
-    ["not those of deleted websites", ["shop", "gone"], 1, { added: 2, leftOut: 1 }, "differ in 1 group"],
+    ["no events of deleted websites", ["shop", "gone"], 1, { added: 2, leftOut: 1 }, "differ in 1 group"],
     [
-      "not those of websites that are not copied yet",
+      "no events of websites that have not been copied yet",
       ["new"],
       1,
       { added: 1, leftOut: 0 },
       "with --registry",
     ],
   ]
-  test.each(cases)("%s", async (_, ids, code, fetched, says) => {
+  test.each(cases)("%s", async (_, ids, code, fetched, message) => {
     const rids = new Map(websites.map(({ id, rid }) => [id, rid]))
     await store(second, {}, ...ids.map((id) => ({ websiteRid: rids.get(id) ?? 0 })))
     await ship(second)
     using folder = temporaryFolder()
     const path = folder.file("new.db")
-    const isAdded = says !== "with --registry"
+    const isAdded = message !== "with --registry"
     withDatabase(path, (db) => {
       followRegistry(db, url)
       const all = readRegistry(second.store.db)
@@ -281,11 +281,11 @@ describe("the lost file of a node is replaced by a new one that its server has o
       const deleted = { rid: 2, id: "gone", deleted_at: 1 }
       storeRegistry(db, { ...all, websites: [shop], deleted_websites: [deleted] }, "", 1)
       assignNode(db, 1)
-      // What a server with --clickhouse stores first.
+      // This is what a server with --clickhouse stores first.
       applyShippingChange(db, { type: "start", writer: "new", id: idsPerNode })
     })
     const result = await fetchInto(path)
-    expect(result).toMatchObject({ code, text: expect.stringContaining(says), json: { fetched } })
+    expect(result).toMatchObject({ code, text: expect.stringContaining(message), json: { fetched } })
     const reader = openReader(path)
     const original = readShipping(second.store.db)
     expect(readShipping(reader)).toMatchObject(
@@ -295,7 +295,7 @@ describe("the lost file of a node is replaced by a new one that its server has o
     reader.close()
   })
 
-  test("but a file that has shipped keeps its name", () => {
+  test("a file that has already shipped events keeps its writer name", () => {
     const { db } = second.store
     applyShippingChange(db, { type: "start", writer: "second", id: idsPerNode })
     applyShippingChange(db, { type: "send", id: idsPerNode + 1 })
@@ -304,7 +304,7 @@ describe("the lost file of a node is replaced by a new one that its server has o
   })
 })
 
-test("an import into a copy fails if it has a new website, and names the first node", async () => {
+test("an import into a copy fails if it contains a new website, and the error names the source server", async () => {
   using folder = temporaryFolder()
   const path = folder.file("copy.db")
   const lines = folder.file("all.ndjson")
@@ -341,7 +341,7 @@ describe("without migrate --shared", () => {
     stub.statements = []
   })
 
-  test("the first node ships, and looks for no duplicates", async () => {
+  test("the first node ships events without looking for duplicates", async () => {
     await store(first, { eventId: "a" })
     await ship(first)
     expect(shippedIds()).toEqual([1])
@@ -368,7 +368,7 @@ describe("without migrate --shared", () => {
   })
 })
 
-test("two new files with one number ship nothing", async () => {
+test("two new files with the same node number ship nothing", async () => {
   const third = openNode(1)
   await store(second, {})
   await store(third, {})
@@ -381,7 +381,7 @@ test("two new files with one number ship nothing", async () => {
   await third.close()
 })
 
-test("the tables of a cluster with replicas include those for nodes only with --shared", () => {
+test("the schema for a cluster with replicas includes the tables for several nodes only with --shared", () => {
   const address = { url: "http://a", user: "default", database: "shop" }
   expect(printedSchema(address, "main")).not.toContain("event_ids")
   const statements = printedSchema(address, "main", true)

@@ -10,9 +10,9 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Share links that are limited to a board: the server runs the queries of its tiles, and nothing else.
+// Share links that are limited to a board. The server runs only the queries of its tiles for them.
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 const random = (bytes: Uint8Array) => crypto.getRandomValues(bytes)
@@ -70,7 +70,7 @@ const table = {
   query: { parameters: [{ name: "events", by: ["property.plan"], measures: ["events"], ...compared }] },
   columns: [{ column: "events", label: "Events", format: "count" }],
 }
-/** One of each kind. */
+/** One tile of each kind. */
 const tiles = [
   {
     kind: "number",
@@ -148,7 +148,7 @@ const withoutTimes = ({ data }: Json) =>
   }))
 
 describe("a share link to a board", () => {
-  test("names its board, and opens no page but it", async () => {
+  test("names its board, and opens no other page", async () => {
     const board = await createBoard("shop")
     const { share, headers } = await shareBoard(board)
     expect(share).toMatchObject({
@@ -173,10 +173,10 @@ describe("a share link to a board", () => {
 
   const week = { startDate: "2026-07-06", endDate: "2026-07-12" }
   const views: [string, { range: object; granularity?: string; compare?: unknown }][] = [
-    ["a week by hours", { range: week, granularity: "hourly" }],
-    ["a month by weeks, compared", { range: { preset: "last_30d" }, granularity: "weekly", ...compared }],
+    ["a week by hour", { range: week, granularity: "hourly" }],
+    ["a month by week, compared", { range: { preset: "last_30d" }, granularity: "weekly", ...compared }],
     [
-      "a week in Auckland, compared with a chosen one",
+      "a week in Auckland, compared with a chosen week",
       {
         range: { ...week, timeZone: "Pacific/Auckland" },
         compare: { startDate: "2026-07-13", endDate: "2026-07-19" },
@@ -185,7 +185,7 @@ describe("a share link to a board", () => {
   ]
   const places = ["shop", "all"]
   test.each(places.flatMap((place) => views.map(([name, view]) => [place, name, view] as const)))(
-    "of %s answers each tile for %s as the owner's query does",
+    "of %s returns the same results for %s as the owner's queries",
     async (place, _, { range, granularity, compare }) => {
       const board = await createBoard(place)
       const { headers } = await shareBoard(board)
@@ -215,7 +215,7 @@ describe("a share link to a board", () => {
     },
   )
 
-  test("takes the default range, and the tile's own granularity", async () => {
+  test("uses the default range and the tile's granularity if the request sets neither", async () => {
     const board = await createBoard("shop")
     const { headers } = await shareBoard(board)
     const chart = board.tiles.find(({ kind }: Json) => kind === "chart")
@@ -224,7 +224,7 @@ describe("a share link to a board", () => {
     expect(body.data[0].data[0].previous).toBeUndefined()
   })
 
-  test("has the limits of share links", async () => {
+  test("is subject to the limits of share links", async () => {
     const board = await createBoard("shop", [tiles[0] as object])
     const { headers } = await shareBoard(board)
     const body = {
@@ -239,7 +239,7 @@ describe("a share link to a board", () => {
   })
 })
 
-describe("a share link to a board gives nothing else:", () => {
+describe("a share link to a board gives access to nothing else:", () => {
   let board: Json
   let foreign: Json
   let headers: Record<string, string>
@@ -254,7 +254,7 @@ describe("a share link to a board gives nothing else:", () => {
     ["parameters", { parameters: ["custom_events"] }],
     ["events by name", { name: "trial" }],
     ["another website", { website_id: "docs" }],
-    ["another website, as a tile", { websiteId: "docs" }],
+    ["another website, as in a tile", { websiteId: "docs" }],
     ["another breakdown", { by: ["country"] }],
     ["other steps", { steps: ["trial"] }],
     ["other measures", { measures: ["users"] }],
@@ -264,10 +264,10 @@ describe("a share link to a board gives nothing else:", () => {
     ["other kinds of events", { kinds: ["page_view"] }],
     ["crawlers", { crawlers: true }],
     ["one visitor", { anonymousId: "visitor 1" }],
-    ["people of a number", { reached: 1 }],
-    ["a tile of its own", { query: table.query }],
+    ["the people behind a number", { reached: 1 }],
+    ["a custom query", { query: table.query }],
   ]
-  test.each(changes)("a tile's query takes no %s", async (_, change) => {
+  test.each(changes)("a tile's query cannot be changed: %s", async (_, change) => {
     const [field] = Object.keys(change)
     const body = { tile: board.tiles[0].id, preset: "last_30d", ...change }
     for (const sent of [headers, bearer(admin)]) {
@@ -280,7 +280,7 @@ describe("a share link to a board gives nothing else:", () => {
   })
 
   const compares = [{ name: "x" }, "nothing", { startDate: "2026-07-01", endDate: "2026-07-02", filters: [] }]
-  test.each(compares)("a comparison is a period only: %j is not", async (compare) => {
+  test.each(compares)("a comparison must be a period: %j is rejected", async (compare) => {
     const body = { tile: board.tiles[0].id, compare }
     expect((await send("POST", `boards/${board.id}/query`, body, headers)).status).toBe(400)
   })
@@ -303,7 +303,7 @@ describe("a share link to a board gives nothing else:", () => {
     ["no tile", () => ({}), "tile"],
     ["several tiles", () => [{ tile: board.tiles[0].id }], ""],
   ]
-  test.each(bodies)("not %s", async (_, body, field) => {
+  test.each(bodies)("a request with %s is rejected", async (_, body, field) => {
     const answer = await send("POST", `boards/${board.id}/query`, body(), headers)
     expect([answer.status, answer.body.errors[0].field]).toEqual([400, field])
   })
@@ -320,7 +320,7 @@ describe("a share link to a board gives nothing else:", () => {
     }
   })
 
-  test.each(Object.keys(types))("no query of the type %s", async (name) => {
+  test.each(Object.keys(types))("no query of type %s", async (name) => {
     for (const sent of [{ parameters: [name] }, [{ parameters: [{ name, limit: 1 }] }]]) {
       const answer = await send("POST", "query?website_id=shop", sent, headers)
       expect([answer.status, answer.reason]).toEqual([403, "section_missing"])
@@ -332,16 +332,16 @@ describe("a share link to a board gives nothing else:", () => {
       settings: { ingestPath: "", basePath: "" },
       scriptName: "databuddy.js",
     } as AppDeps)
-    /** The answer to requests of which only the id is right. */
+    /** Expected statuses other than 403, for requests in which only the id is valid. */
     const allowed: Record<string, number> = {
       "GET /v1/me": 200,
       "GET /v1/query/types": 200,
       "GET /v1/query/websites": 200,
       "GET /v1/boards/:id": 200,
-      // Without a body and a website.
+      // Rejected only because the requests have no body and no website.
       "POST /v1/boards/:id/query": 400,
       "GET /v1/notes": 400,
-      // They need no credential.
+      // These need no credential.
       "POST /v1/login": 403,
       "POST /v1/logout": 403,
       "GET /v1/invites/:token": 404,
@@ -350,7 +350,7 @@ describe("a share link to a board gives nothing else:", () => {
       "POST /v1/me/password": 401,
       // Exists only with --registry-secret-file.
       "GET /v1/registry": 404,
-      // Each type of query is refused.
+      // The test above checks that each type of query is rejected.
       "POST /v1/query": 400,
     }
     const answers: [string, number][] = []
@@ -365,7 +365,7 @@ describe("a share link to a board gives nothing else:", () => {
     expect(answers.length).toBeGreaterThan(Object.keys(allowed).length + 20)
   })
 
-  test("no annotations and names but those of its website", async () => {
+  test("no annotations or names of other websites", async () => {
     for (const place of [...websites, "all"])
       await call("POST", `notes?website_id=${place}`, { date: "2026-07-05", text: place })
     const notes = await send("GET", "notes?website_id=shop", undefined, headers)
@@ -376,7 +376,7 @@ describe("a share link to a board gives nothing else:", () => {
     expect(named.map(({ id }: Json) => id)).toEqual(["shop"])
   })
 
-  test.each([null, ...reportPages])("and a link limited to the page %p reads no board", async (page) => {
+  test.each([null, ...reportPages])("a link whose page is %p cannot read the board", async (page) => {
     const body = { name: "x", path: page ?? "web", page, expiresAt: null }
     const { link } = (await call("POST", "shares?website_id=shop", body)).body
     for (const [method, path, sent] of [
@@ -392,7 +392,7 @@ describe("a share link to a board gives nothing else:", () => {
   })
 })
 
-test("a key without read:data runs no tiles, and one of another website does not either", async () => {
+test("a key without read:data, or for another website, cannot run the tiles", async () => {
   const board = await createBoard("shop")
   const body = { tile: board.tiles[0].id }
   const grants: [Partial<KeyGrant>, string][] = [
@@ -448,7 +448,7 @@ describe("a share link to a board of all websites", () => {
     ...more,
   })
 
-  test("answers each tile for its website, and names no others", async () => {
+  test("runs each tile for the tile's website, and names no other websites", async () => {
     const board = await createBoard("all", [of("shop"), of("docs"), of("none"), of(undefined)])
     const { share, headers } = await shareBoard(board)
     expect(share.websiteId).toBeNull()
@@ -473,7 +473,7 @@ describe("a share link to a board of all websites", () => {
     expect((await send("GET", "notes?website_id=all", undefined, headers)).status).toBe(200)
   })
 
-  test("names all websites if a tile breaks all of them down by website", async () => {
+  test("names all websites if a tile has a breakdown by website", async () => {
     const query = { parameters: [{ name: "events", by: ["website_id"], measures: ["events"] }] }
     const board = await createBoard("all", [of(undefined, { query })])
     const { headers } = await shareBoard(board)
@@ -481,7 +481,7 @@ describe("a share link to a board of all websites", () => {
     expect(named.map(({ id }: Json) => id)).toEqual(expect.arrayContaining(websites))
   })
 
-  test("is shared, listed and changed only with access to all websites", async () => {
+  test("can be created, listed and changed only with access to all websites", async () => {
     const board = await createBoard("all", [of("shop")])
     const limited = bearer(giveKey(app, { websites: ["shop"] }).secret)
     const refused = await send("POST", "shares?website_id=all", linkBody(board.id), limited)
@@ -502,17 +502,17 @@ describe("a share link to a board of all websites", () => {
   })
 })
 
-describe("who shares a board", () => {
+describe("a key that shares a board", () => {
   const grants: [string, Partial<KeyGrant>, string | undefined][] = [
     ["needs read:data", { scopes: ["manage:users", "read:reports"] }, "grant_too_wide"],
     ["needs manage:users", { scopes: ["read:data", "manage:websites"] }, "scope_missing"],
-    ["needs its website", { websites: ["docs"] }, "key_website_mismatch"],
+    ["needs access to the board's website", { websites: ["docs"] }, "key_website_mismatch"],
     [
-      "cannot share it for longer than they have access",
+      "cannot share it for longer than the key is valid",
       { expiresAt: Date.UTC(2030, 0, 1) },
       "grant_too_wide",
     ],
-    ["needs no more", { scopes: ["read:data", "manage:users"], websites: ["shop"] }, undefined],
+    ["needs nothing else", { scopes: ["read:data", "manage:users"], websites: ["shop"] }, undefined],
   ]
   test.each(grants)("%s", async (_, grant, reason) => {
     const board = await createBoard("shop")
@@ -526,7 +526,7 @@ describe("who shares a board", () => {
   const wrong: [string, string, (id: string) => object, number, string][] = [
     ["of another website", "docs", () => ({}), 400, "boardId must be the ID of a board of the website"],
     [
-      "of a website, as one of all",
+      "of one website as a board of all websites",
       "all",
       () => ({}),
       400,
@@ -536,23 +536,23 @@ describe("who shares a board", () => {
     ["that does not exist", "shop", () => ({ boardId: "x" }), 404, "no board has the ID x"],
     ["with a page", "shop", () => ({ page: "web" }), 400, "page must be null or absent if boardId is set"],
     [
-      "with another path",
+      "with a path on another page",
       "shop",
       () => ({ path: "web" }),
       400,
       "path must be on the page boards if boardId is set",
     ],
   ]
-  test.each(wrong)("cannot share one %s", async (_, website, more, status, message) => {
+  test.each(wrong)("cannot share a board %s", async (_, website, more, status, message) => {
     const { id } = await createBoard("shop")
     const answer = await call("POST", `shares?website_id=${website}`, { ...linkBody(id), ...more(id) })
     expect([answer.status, answer.body.error]).toEqual([status, expect.stringContaining(message)])
   })
 })
 
-describe("a shared board changes with its link:", () => {
+describe("the link of a shared board", () => {
   const file = { type: "text/html;charset=utf-8", plain: new Uint8Array(), gzipped: new Uint8Array() }
-  /** The page, as the browser of a visitor gets it. */
+  /** The status of a page, and the hosts that can embed it. */
   const open = (path: string) => {
     const deps = { db: app.store.db, registry: app.store.registry, now: () => app.clock.now }
     const { status, headers } = pageResponse(deps, new Request(`http://localhost${path}`), file)
@@ -560,7 +560,7 @@ describe("a shared board changes with its link:", () => {
   }
   const embed = (link: string, page = "") => open(`${link.replace("/share/", "/embed/")}${page}`)
 
-  test("its name, its tiles and their queries", async () => {
+  test("shows changes to the board's name, tiles and queries", async () => {
     const board = await createBoard("shop", [table])
     const { headers } = await shareBoard(board)
     const [tile] = board.tiles
@@ -585,7 +585,7 @@ describe("a shared board changes with its link:", () => {
     expect(await count()).toBe("tile")
   })
 
-  test("it is embedded by the hosts of its link, as the board only", async () => {
+  test("can be embedded by the link's hosts, and only as the board", async () => {
     const board = await createBoard("shop")
     const { link, share } = await shareBoard(board, undefined, { embedHosts: ["https://a.example"] })
     expect(embed(link)).toEqual([200, "https://a.example"])
@@ -600,7 +600,7 @@ describe("a shared board changes with its link:", () => {
     expect(embed(reports, `/boards?id=${board.id}`)).toEqual([403, "'none'"])
   })
 
-  test("a rotated link has two tokens until the end of the overlap", async () => {
+  test("has two tokens after a rotation until the overlap ends", async () => {
     const board = await createBoard("shop")
     const { link, share } = await shareBoard(board)
     const works = async (...links: string[]) =>
@@ -616,7 +616,7 @@ describe("a shared board changes with its link:", () => {
     expect((await send("POST", `shares/${share.id}/rotate`, {}, reader)).reason).toBe("grant_too_wide")
   })
 
-  /** Expects that a link has ended, for requests and for its page. */
+  /** Expects that a link has ended, both for requests and for its page. */
   async function expectEnded(link: string, boardId: string): Promise<void> {
     for (const [method, path, body] of [
       ["GET", `boards/${boardId}`, undefined],
@@ -633,7 +633,7 @@ describe("a shared board changes with its link:", () => {
     ])
   }
 
-  test("it ends with the board, and with its website", async () => {
+  test("ends when the board or its website is deleted", async () => {
     giveWebsite("gone")
     for (const [place, end] of [
       ["shop", (id: string) => call("DELETE", `boards/${id}`)],
@@ -649,7 +649,7 @@ describe("a shared board changes with its link:", () => {
     }
   })
 
-  test("it loses the tiles of a deleted website", async () => {
+  test("loses the tiles of a deleted website", async () => {
     giveWebsite("closed")
     const board = await createBoard("all", [
       { ...table, websiteId: "closed" },
@@ -682,7 +682,7 @@ describe("a shared board changes with its link:", () => {
     ["will expire before the link", patch({ expiresAt: "2030-01-01" }), patch({ expiresAt: null })],
     ["is revoked", (id) => call("DELETE", `keys/${id}`), undefined],
   ]
-  test.each(losses)("it ends if the key that shared it %s", async (_, lose, regain) => {
+  test.each(losses)("ends if the key that shared it %s", async (_, lose, regain) => {
     const board = await createBoard("shop")
     const key = giveKey(app)
     const { link, share } = await shareBoard(board, bearer(key.secret))
@@ -703,7 +703,7 @@ describe("a shared board changes with its link:", () => {
     ["is deleted", (db, id) => deleteUser(db, id)],
   ]
   test.each(demotions)(
-    "it ends if the owner who shared it %s, and other links do not",
+    "ends if the owner who shared it %s, unlike the other links of that owner",
     async (what, demote) => {
       const { db } = app.store
       const email = `${what.replaceAll(" ", ".")}@example.com`

@@ -79,7 +79,7 @@ test("a server ships its events, and keeps accepting them while the cluster fail
   expect(lines).not.toContain("secret")
 })
 
-test("deletions and new events are shipped by a server that runs", async () => {
+test("a running server ships deletions and new events", async () => {
   await store(3)
   app.start()
   await eventually(() => stub.events.size === 3, patient)
@@ -90,7 +90,7 @@ test("deletions and new events are shipped by a server that runs", async () => {
   await eventually(async () => (await metric("pending_deletions")) === 0, patient)
 })
 
-test("a server starts while another process ships its events, and ships them afterwards", async () => {
+test("a server can start while another process ships its events, and takes over afterwards", async () => {
   const lock = new ServerLock(`${app.store.db.name}-shipping`, process.pid)
   await store(2)
   app.start()
@@ -100,7 +100,7 @@ test("a server starts while another process ships its events, and ships them aft
   await eventually(() => stub.events.size === 2, patient)
 })
 
-test("a server stops while the cluster does not answer an insert", async () => {
+test("a server stops even if the cluster does not respond to an insert", async () => {
   let isInserting = false
   stub.fault = (operation) => {
     isInserting ||= operation === "insert"
@@ -115,7 +115,7 @@ test("a server stops while the cluster does not answer an insert", async () => {
   app = openApp()
 })
 
-test("a loop retries errors of all kinds with growing, random waits, and rests when everything is shipped", async () => {
+test("the loop retries after any error, with growing random waits, and pauses once everything is shipped", async () => {
   const waits: number[] = []
   const failures: (string | undefined)[] = []
   const results = [

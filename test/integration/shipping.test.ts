@@ -23,7 +23,7 @@ beforeEach(async () => {
   stub = await startClickHouseStub()
   const address = parseClusterUrl(stub.url)
   if (!address) throw new Error("the address of the stub is invalid")
-  // An answer that never comes is waited for.
+  // The timeout is short, because some tests wait for it.
   cluster = new Cluster(address, "secret", { ...requestTimes, timeout: 1_000 })
   await migrateCluster(cluster, (statement) => cluster.run(statement), undefined)
 })
@@ -56,7 +56,7 @@ async function shipAll(shipper = newShipper()): Promise<void> {
   while (!(await shipper.step()).isDone);
 }
 
-/** The error of a step. */
+/** Runs a step that must fail, and returns its error. */
 async function failure(shipper: Shipper): Promise<Error> {
   try {
     await shipper.step()
@@ -115,7 +115,7 @@ test("an insert has at most the rows and bytes of the limits, and the next one c
   expectEqualSides()
 })
 
-test("a batch that is not full ends a round, so that each insert is not a few events that have just arrived", async () => {
+test("a batch that is not full ends the round, so that new events are not inserted a few at a time", async () => {
   await store(...rows(3))
   stub.fault = (operation) => {
     if (operation === "insert") void store(...rows(1))
@@ -124,7 +124,7 @@ test("a batch that is not full ends a round, so that each insert is not a few ev
   expect(await newShipper().step()).toEqual({ hasShipped: true, events: 3, isDone: true })
 })
 
-test("without new events, the cluster is looked at once, and then no request is sent", async () => {
+test("without new events, the shipper checks the cluster once and then sends no requests", async () => {
   const shipper = newShipper()
   await shipAll(shipper)
   const statements = stub.statements.length
@@ -155,7 +155,7 @@ test.each(faults)("$what: the watermark stays, and the next attempt sends everyt
   expect(shipping()).toMatchObject({ shippedId: 3, shippedAt: app.clock.now, mustCompare: false })
 })
 
-test("a shipper that was killed after the insert and before the watermark moved: the next one sends it again", async () => {
+test("if a shipper is killed after an insert, before the watermark moves, the next one sends the batch again", async () => {
   await store(...rows(3))
   await shipAll()
   app.store.db.exec("update shipping set shipped_id = 0")
@@ -169,7 +169,7 @@ test("a shipper that was killed after the insert and before the watermark moved:
 })
 
 describe("deletions", () => {
-  test("reach the cluster as ranges without events, and leave the queue", async () => {
+  test("reach the cluster as ids and ranges of ids, and are removed from the queue", async () => {
     await store(...rows(20))
     await shipAll()
     remove("id in (2, 3, 4, 5, 9, 15)")
@@ -184,7 +184,7 @@ describe("deletions", () => {
     expect(lag().deletions).toBe(0)
   })
 
-  test("of events that are not shipped yet are not lost while the batch is on its way", async () => {
+  test("are not lost if they happen while the batch with the events is being sent", async () => {
     await store(...rows(3))
     const shipper = newShipper()
     stub.fault = (operation) => {
@@ -196,7 +196,7 @@ describe("deletions", () => {
     expectEqualSides()
   })
 
-  test("wait while an insert of unknown outcome can still be running in the cluster", async () => {
+  test("wait while an insert whose outcome is unknown may still be running in the cluster", async () => {
     await store(...rows(3))
     const shipper = newShipper()
     stub.fault = (operation) => (operation === "insert" ? "cut" : undefined)
@@ -214,7 +214,7 @@ describe("deletions", () => {
     expectEqualSides()
   })
 
-  describe("wait while an insert of a repair can still be running in the cluster", () => {
+  describe("wait while an insert of a repair may still be running in the cluster", () => {
     beforeEach(async () => {
       await store(...rows(3))
       await shipAll()
@@ -244,7 +244,7 @@ describe("deletions", () => {
     })
   })
 
-  test("are shipped once a minute while events wait", async () => {
+  test("are shipped once a minute while events are waiting", async () => {
     await store(...rows(500))
     const shipper = newShipper({ rows: 10 })
     await shipper.step()
@@ -256,7 +256,7 @@ describe("deletions", () => {
     expect(stub.events.has(2)).toBe(false)
   })
 
-  test("of the newest event: an event to come does not get its id", async () => {
+  test("of the newest event do not free its id for later events", async () => {
     await store(...rows(3))
     await shipAll()
     remove("id >= 2")
@@ -266,7 +266,7 @@ describe("deletions", () => {
     expectEqualSides()
   })
 
-  test("of a website: its events go, and its settings", async () => {
+  test("of a website remove its events and its settings", async () => {
     const { rid } = website("gone")
     await store(...rows(3, { websiteRid: rid }), ...rows(1))
     await shipAll()
@@ -278,7 +278,7 @@ describe("deletions", () => {
     expectEqualSides()
   })
 
-  test("are not recorded in a file that never shipped", async () => {
+  test("are not recorded in a file that has never shipped events", async () => {
     await store(...rows(2))
     remove("id = 2")
     expect(lag().deletions).toBe(0)
@@ -293,7 +293,7 @@ async function firstEvent(): Promise<StoredEvent> {
 }
 
 describe("a cluster that was restored from a backup", () => {
-  test("gets what it lost, and loses what was deleted since", async () => {
+  test("gets the events that it lost, and loses those deleted since the backup", async () => {
     await store(...rows(4))
     await shipAll()
     const [backup, records] = [new Map(stub.events), structuredClone(stub.writers)]
@@ -310,7 +310,7 @@ describe("a cluster that was restored from a backup", () => {
     expect(app.logged.join("\n")).toContain("the cluster is behind the watermark")
   })
 
-  test("and is empty gets everything", async () => {
+  test("gets everything if it is empty", async () => {
     await store(...rows(4))
     await shipAll()
     stub.events.clear()
@@ -338,7 +338,7 @@ describe("a file that was restored from a backup", () => {
     expect(stub.inserts).toHaveLength(1)
   })
 
-  test("compares everything after a replacement that was interrupted", async () => {
+  test("compares everything after an interrupted replacement", async () => {
     stub.fault = (operation) => (operation === "record" ? unavailable : undefined)
     await newShipper()
       .replaceNewer()
@@ -346,7 +346,7 @@ describe("a file that was restored from a backup", () => {
     expect(shipping()?.mustCompare).toBe(true)
   })
 
-  test("replaces them if it is told to", async () => {
+  test("replaces those events on request", async () => {
     const shipper = newShipper()
     await shipper.replaceNewer()
     await shipAll(shipper)
@@ -354,42 +354,42 @@ describe("a file that was restored from a backup", () => {
   })
 })
 
-const wrong: { what: string; change: () => void; says: string }[] = [
+const wrong: { what: string; change: () => void; message: string }[] = [
   {
     what: "no tables",
     change: () => {
       stub.hasTables = false
     },
-    says: "the migration 0001_events has not been applied",
+    message: "the migration 0001_events has not been applied",
   },
   {
     what: "tables of a newer version",
     change: () => stub.migrations.push(["0099_later", "", ""]),
-    says: "0099_later, which this version does not know",
+    message: "0099_later, which this version does not know",
   },
   {
     what: "tables of an unreleased version",
     change: () => {
       stub.migrations = [["0001_events", "other", ""]]
     },
-    says: "differs from the one in this version",
+    message: "differs from the one in this version",
   },
   {
     what: "events of another file",
     change: () => stub.writers.set("other", { sequence: 1, shippedId: 9 }),
-    says: "another database file ships",
+    message: "another database file ships",
   },
 ]
-test.each(wrong)("a cluster with $what gets no events, and the error says so", async ({ change, says }) => {
+test.each(wrong)("an error explains why a cluster with $what gets no events", async ({ change, message }) => {
   await store(...rows(1))
   change()
   const error = await failure(newShipper())
   expect(error).toBeInstanceOf(UserError)
-  expect(error.message).toContain(says)
+  expect(error.message).toContain(message)
   expect(stub.inserts).toEqual([])
 })
 
-test("differences that a repair does not remove are an error, and stay marked", async () => {
+test("differences that remain after a repair cause an error, and the comparison stays due", async () => {
   await store(...rows(2))
   await shipAll()
   app.store.db.exec("update shipping set must_compare = 1")

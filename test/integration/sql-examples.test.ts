@@ -6,7 +6,7 @@ import { giveKey, openApp, type TestApp } from "../support/app.ts"
 import { readPage } from "../support/documentation.ts"
 import { eventRow } from "../support/event.ts"
 
-/** SQL by the line above it. */
+/** SQL statements by the line above each. */
 const queries = new Map(
   [...readPage("src/store/README.md").matchAll(/^([^\n]+):\n\n```sql\n([^`]+)```/gm)].map(
     ([, title = "", sql = ""]) => [title, sql],
@@ -15,7 +15,7 @@ const queries = new Map(
 
 const website = "11111111-1111-4111-8111-111111111111"
 const dayMs = 86_400_000
-/** Today at noon, UTC: SQL's date('now') uses the machine's clock. */
+/** Today at noon (UTC), because SQL's date('now') uses the machine's clock. */
 const now = Math.floor(Date.now() / dayMs) * dayMs + dayMs / 2
 
 type Row = Record<string, unknown>
@@ -30,7 +30,8 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
     const { db } = app.store
     createWebsite(db, website, { domain: "example.com", name: "", allowedOrigins: [], anonymize: "off" }, 0)
     key = giveKey(app).secret
-    // Events that must not count: crawlers, events without a visitor, amounts that are not numbers, old events.
+    // Some of these events must not count: those of crawlers, those without a visitor, amounts that are not numbers,
+    // and old events.
     const event = (
       name: string,
       visitor: string | null,
@@ -90,7 +91,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
   const dayOf = (ago: number) => new Date(now - ago * dayMs).toISOString().slice(0, 10)
   const allTime = { startDate: "2000-01-01" }
 
-  /** The result of `/v1/query` for each, in the shape of the SQL rows. */
+  /** The results of `/v1/query` for each example, in the shape of the SQL rows. */
   const answers: Record<string, () => Promise<Row[]>> = {
     "Events and visitors by day in the last 30 days": async () => {
       const rows = await api({ name: "custom_events_trends", granularity: "daily" }, { startDate: dayOf(30) })
@@ -143,7 +144,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
     },
   }
 
-  test("there are five", () => {
+  test("all of them are tested", () => {
     expect([...queries.keys()]).toEqual(Object.keys(answers))
   })
 
@@ -155,7 +156,7 @@ describe("the SQL examples in src/store/README.md return the numbers of /v1/quer
     expect(sorted(sql(title))).toEqual(sorted(expected))
   })
 
-  test("of three visitors who signed up, the one who bought before did not buy later", () => {
+  test("a visitor who bought only before signing up does not count as a later buyer", () => {
     expect(sql("Visitors who signed up, and how many of them bought something later")).toEqual([
       { signed_up: 3, bought: 1 },
     ])

@@ -17,7 +17,7 @@ async function status(scopes: Scope[] = ["manage:websites"], websites: Key["webs
   const response = await app.send(
     new Request("http://localhost/v1/status", { headers: { Authorization: `Bearer ${secret}` } }),
   )
-  // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+  // biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
   return { response, body: (await response.json()) as any }
 }
 
@@ -40,7 +40,7 @@ test("describes the state of the server", async () => {
   })
 })
 
-test("counts the events of all websites and of none, crawlers' too, but not those of a deleted website", async () => {
+test("counts all events, even those of crawlers or without a website, except those of deleted websites", async () => {
   const { db, registry, batcher } = app.store
   const settings = { domain: "a.com", name: "a", allowedOrigins: [], anonymize: "off" as const }
   const { rid } = createWebsite(db, "here", settings, app.clock.now)
@@ -63,7 +63,7 @@ const schedules: [string, { lastSuccess: number; lastFailure: number; bytes: num
     { newestAt: null, newestBytes: null, lastFailureAt: null },
   ],
   [
-    "one",
+    "one that succeeded",
     { lastSuccess: Date.UTC(2026, 6, 31), lastFailure: 0, bytes: 4_096 },
     { newestAt: "2026-07-31T00:00:00.000Z", newestBytes: 4_096, lastFailureAt: null },
   ],
@@ -73,7 +73,7 @@ const schedules: [string, { lastSuccess: number; lastFailure: number; bytes: num
     { newestAt: null, newestBytes: null, lastFailureAt: "2026-07-31T00:00:00.000Z" },
   ],
 ]
-test.each(schedules)("of backups on a schedule, %s", async (_, state, expected) => {
+test.each(schedules)("describes scheduled backups: %s", async (_, state, expected) => {
   await app.close()
   app = openApp(({ serverState }) => ({
     serverState: {
@@ -98,8 +98,8 @@ test.each(schedules)("of backups on a schedule, %s", async (_, state, expected) 
 })
 
 const refused: [string, Scope[], Key["websites"], string][] = [
-  ["a key that reads", ["read:data"], null, "scope_missing"],
-  ["a key that manages keys", ["manage:keys"], null, "scope_missing"],
+  ["a key that can only read", ["read:data"], null, "scope_missing"],
+  ["a key that can only manage keys", ["manage:keys"], null, "scope_missing"],
   ["a key for some websites", ["manage:websites"], ["here"], "key_website_mismatch"],
 ]
 test.each(refused)("%s is rejected", async (_, scopes, websites, reason) => {

@@ -54,18 +54,18 @@ test("events of one type share one dictionary entry", () => {
   expect(column("properties")[0]).toBe('{"plan":"pro","amount":5}')
 })
 
-test("a name with hundreds of key sets does not fill the dictionary, and reads back unchanged", () => {
+test("a name with hundreds of key sets does not fill the dictionary, and its events are read unchanged", () => {
   const rows = Array.from({ length: 300 }, (_, index) =>
     event({ keys: `["item_${index}"]`, properties: `${index}` }),
   )
   store(...rows)
   store(...rows)
-  expect(db.prepare("select count(*) from event_types").pluck().get()).toBe(201) // 200 sets of keys, and "stored whole"
+  expect(db.prepare("select count(*) from event_types").pluck().get()).toBe(201) // 200 key sets, and one type for the rest
   const expected = rows.map((_, index) => `{"item_${index}":${index}}`)
   expect(column("properties")).toEqual([...expected, ...expected])
 })
 
-test("a failing row fails only its own request, and rolled-back types are created again", () => {
+test("a row that cannot be stored fails only its own request, and rolled-back types are created again", () => {
   db.exec(`
     create trigger refuse before insert on event_rows when new.session_id = 'bad'
     begin select raise(abort, 'refused by a test'); end`)
@@ -83,7 +83,7 @@ test("a failing row fails only its own request, and rolled-back types are create
   expect(column("name")).toEqual(["one", "three", "two"])
 })
 
-test("all events of a failing request are rolled back, also those before the failing row", () => {
+test("all events of a failing request are rolled back, including those before the failing row", () => {
   db.exec(`
     create trigger refuse before insert on event_rows when new.session_id = 'bad'
     begin select raise(abort, 'refused by a test'); end`)
@@ -96,7 +96,7 @@ test("all events of a failing request are rolled back, also those before the fai
   expect(column("name")).toEqual(["other"])
 })
 
-test("a lock of another process throws StoreLockedError, and nothing is written", () => {
+test("while another process holds the lock, a commit throws StoreLockedError and writes nothing", () => {
   const other = openTestDatabase(join(folder, "test.db"))
   other.exec("begin immediate")
   expect(() => store(event())).toThrow(StoreLockedError)
@@ -105,7 +105,7 @@ test("a lock of another process throws StoreLockedError, and nothing is written"
   expect(store(event())).toEqual([undefined])
 })
 
-test("the daily hash is stable for a day, differs by website and day, and is never the id", () => {
+test("the daily hash is stable for a day, differs by website and day, and never contains the id", () => {
   const at = (websiteRid: number, receivedAt: number) => event({ hashVisitor: true, websiteRid, receivedAt })
   store(at(0, noon), at(0, noon + 1), at(0, noon + day), at(0, noon + day + 1))
   const [first, second, third, fourth] = column("anonymous_id")

@@ -42,7 +42,7 @@ function writerOf(to = db): Writer {
 }
 const store = (writer: Writer, ...rows: EventRow[]) => writer.commit([{ rows: rows.map(at), size: 0 }])
 const uuidOf = (number: number) => `0189a1b2-c3d4-7e5f-8a9b-${number.toString(16).padStart(12, "0")}`
-/** A view of a page of the page script, with ids as browsers make them. */
+/** A page view from the page script, with ids in the form that browsers create. */
 const viewOf = (visitor: number, changes: Partial<EventRow> = {}) =>
   pageView({
     anonymousId: `anon_${uuidOf(visitor)}`,
@@ -86,7 +86,7 @@ describe("ids", () => {
     ["1", "text", "text"],
   ]
   for (const [id, type, eventIdType] of ids) {
-    test(`${id} has the stored type ${type}, and ${eventIdType} as an event id, and is read unchanged`, () => {
+    test(`${id} is stored as ${type}, or as ${eventIdType} if it is an event id, and is read unchanged`, () => {
       const row = eventRow({ anonymousId: id, sessionId: id, eventId: id, kind: "page_view" })
       expect(store(writerOf(), row, { ...row, eventId: `other ${id}` })).toEqual([undefined])
       for (const name of ["anonymous_id", "session_id"])
@@ -101,7 +101,7 @@ describe("ids", () => {
     })
   }
 
-  test("an event id is unique in both forms, also beside events of versions that stored it as text", () => {
+  test("an event id is unique in both forms, even if an earlier version stored it as text", () => {
     store(writerOf(), viewOf(1, { eventId: uuid }), viewOf(2, { eventId: uuid }), viewOf(3, { eventId: "e" }))
     expect(column("event_id", "events")).toEqual([uuid, "e"])
     db.prepare("update event_rows set event_id = ? where id = 1").run(uuid)
@@ -115,7 +115,7 @@ describe("ids", () => {
     )
     expect(writer.lastCommit).toEqual({ stored: 1, duplicates: 2 })
     expect(column("event_id", "events")).toEqual([uuid, "e", uuidOf(8)])
-    // Another website, and another kind of credential.
+    // With another website or another kind of credential, it is a different event.
     store(writer, viewOf(4, { eventId: uuid, websiteRid: 5 }), viewOf(4, { eventId: uuid, viaKey: 1 }))
     expect(column("count(*)")).toEqual([5])
   })
@@ -125,7 +125,7 @@ describe("event ids that are equal in the half that the index compares", () => {
   /** Differs from `uuid` in the other half only. */
   const sameHalf = (number: number) => uuidOf(1).replace("c3d4", number.toString(16).padStart(4, "0"))
 
-  test("are stored once each, and again only after their event was deleted", () => {
+  test("are stored once each, and again only after their events have been deleted", () => {
     const writer = writerOf()
     const views = Array.from({ length: 40 }, (_, index) => viewOf(1, { eventId: sameHalf(index) }))
     const others = Array.from({ length: 40 }, (_, index) => viewOf(2, { eventId: uuidOf(100 + index) }))
@@ -146,7 +146,7 @@ describe("event ids that are equal in the half that the index compares", () => {
     expect(findProblems(db, "")).toEqual([])
   })
 
-  test("are seen by an inserter that started before the first of them, and after a rollback", () => {
+  test("are detected by an inserter that started before the first of them, and after a rollback", () => {
     const [early, late] = [writerOf(), writerOf()]
     const [first, second] = [viewOf(1, { eventId: sameHalf(1) }), viewOf(1, { eventId: sameHalf(2) })]
     store(early, first)
@@ -165,7 +165,7 @@ describe("event ids that are equal in the half that the index compares", () => {
     expect(column("event_id", "events")).toEqual([sameHalf(2)])
   })
 
-  test("can be of two websites and two kinds of credentials", () => {
+  test("can belong to two websites and two kinds of credentials", () => {
     const rows = [{}, { websiteRid: 5 }, { viaKey: 1 as const }, { websiteRid: 5, eventId: sameHalf(9) }].map(
       (changes) => viewOf(1, { eventId: sameHalf(1), ...changes }),
     )
@@ -183,7 +183,7 @@ function readAll() {
   return [...reader.all(1_000)].flat()
 }
 
-test("paths and properties of the page script are interned from the second time on, those of custom events never", () => {
+test("repeated paths and properties of the page script are interned, unlike those of custom events", () => {
   const [short, long] = ["/a", `/${"long".repeat(300)}`]
   const writer = writerOf()
   const custom = eventRow({ path: "/pricing", keys: '["title"]', properties: '"All prices, and how to pay"' })
@@ -206,7 +206,7 @@ test("paths and properties of the page script are interned from the second time 
   expect(readAll().map(({ properties }) => properties)).toEqual(column("properties", "events") as string[])
 })
 
-test("all texts that are hard to store are the same in the view, an export, blocks and rows", () => {
+test("texts that are hard to store are the same in the view, an export, blocks and rows", () => {
   const odd = oddEvents({ websiteRid: 0, kind: "page_view" }).map((row) => ({ ...row, eventId: null }))
   const writer = writerOf()
   for (let round = 0; round < 3; round++) writer.commit([{ rows: odd, size: 0 }])
@@ -224,18 +224,18 @@ test("all texts that are hard to store are the same in the view, an export, bloc
   expect(findProblems(db, folder.file("test.db"))).toEqual([])
 })
 
-test("the id of a visitor who comes back is stored once, although many sessions come between", () => {
+test("the id of a returning visitor is stored once, even after many other sessions", () => {
   const interner = new TextInterner(db)
   const visitor = () => interner.storedId(`anon_${uuidOf(1)}`, "anonymous_id")
   const session = (number: number) => interner.storedId(`sess_${uuidOf(number)}`, "session_id")
   const [firstVisitor, firstSession] = [visitor(), session(1)]
-  // More than the cache of sessions holds.
+  // More sessions than the cache holds.
   for (let number = 2; number < 50_000; number++) session(number)
   expect(visitor()).toBe(firstVisitor)
   expect(session(1)).not.toBe(firstSession)
 })
 
-test("the text of a path or of properties can be an id later, and the other way round", () => {
+test("the text of a path can later be used as an id, and vice versa", () => {
   const [first, second] = [uuidOf(11), uuidOf(12)]
   const writer = writerOf()
   store(writer, viewOf(1, { path: first, sessionId: null }), viewOf(1, { path: "/", sessionId: first }))
@@ -255,7 +255,7 @@ test("the text of a path or of properties can be an id later, and the other way 
   expect(readAll().map(({ path, session_id }) => [path, session_id])).toEqual(expected)
 })
 
-test("a text that was rolled back is created again", () => {
+test("a text whose insertion was rolled back is created again", () => {
   const writer = writerOf()
   const failing = {
     rows: [at(viewOf(1)), at(viewOf(1))],
@@ -272,7 +272,7 @@ test("a text that was rolled back is created again", () => {
 })
 
 describe("texts without events", () => {
-  test("exactly they are deleted, also those of events that were skipped", async () => {
+  test("are deleted, including those of skipped events, and no other texts are", async () => {
     const writer = writerOf()
     store(writer, viewOf(1), viewOf(2), viewOf(2, { eventId: "1" }))
     store(writer, viewOf(3, { eventId: "1" }))
@@ -324,7 +324,7 @@ describe("texts without events", () => {
     other.close()
   })
 
-  test("an id of a text is not used again", async () => {
+  test("the id of a deleted text is not reused", async () => {
     const writer = writerOf()
     store(writer, viewOf(1))
     const [used] = column("max(id)", "texts")
@@ -335,7 +335,7 @@ describe("texts without events", () => {
   })
 })
 
-test("check names texts that do not exist", () => {
+test("check reports events whose text does not exist", () => {
   store(writerOf(), viewOf(1), viewOf(1))
   db.exec("delete from texts where id = 1")
   expect(findProblems(db, folder.file("test.db"))).toEqual(["2 events have a text that does not exist"])
@@ -356,9 +356,9 @@ describe("forget", () => {
   const theirs = { path: "/invoices/of-ann", properties: '"The invoices of Ann, overdue"' }
 
   test.each([
-    ["without other events", false],
-    ["with an event of another website", true],
-  ])("of an id %s leaves its entry in the dictionary: %p", async (_, isUsed) => {
+    ["removes the dictionary entry of an id that has no other events", false],
+    ["keeps the dictionary entry of an id that has an event on another website", true],
+  ])("%s", async (_, isUsed) => {
     const writer = writerOf()
     store(writer, viewOf(1, { websiteRid: 1 }), viewOf(2))
     if (isUsed) store(writer, viewOf(1))
@@ -369,7 +369,7 @@ describe("forget", () => {
     expect(column("count(*)")).toEqual([isUsed ? 2 : 1])
   })
 
-  test("leaves no bytes of a person's texts, and those that others have", async () => {
+  test("removes every byte of a person's texts, except texts that others share", async () => {
     const settings = { domain: "localhost", name: "test", anonymize: "off" as const, allowedOrigins: [] }
     const { rid } = createWebsite(db, "site", settings, now)
     const writer = writerOf()
@@ -379,7 +379,7 @@ describe("forget", () => {
       store(writer, ...Array.from({ length: 50 }, (_, index) => viewOf(10 + index, shared)))
     }
     sealAll(db, farDay)
-    // A skipped event of a process that does not know the session leaves texts behind.
+    // A process that does not know the session skips the event, but leaves its texts behind.
     store(writerOf(), viewOf(1, { ...shared, eventId: uuidOf(100) }))
     const packed = [person.anonymousId, `sess_${uuidOf(1)}`, uuidOf(100)].map((id) => packId(id) as Buffer)
     const marks = [...packed, Buffer.from(theirs.path), Buffer.from("invoices of Ann")]

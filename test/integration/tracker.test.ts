@@ -4,7 +4,7 @@ import { addServeOptions } from "../../src/serve-options.ts"
 import { scriptNames } from "../../src/tracker/scripts.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 
-describe("the scripts of pages", () => {
+describe("the page scripts", () => {
   let app: TestApp
   beforeAll(() => {
     app = openApp(() => ({ scriptName: "app.js" }))
@@ -48,7 +48,7 @@ describe("the scripts of pages", () => {
     },
   )
 
-  test.each([...scriptNames, "app.js"])("%s has a preflight as the paths of events have", async (name) => {
+  test.each([...scriptNames, "app.js"])("%s supports preflight requests", async (name) => {
     const headers = { "access-control-request-headers": "x-trace" }
     const { status, headers: answered } = await request(name, headers, "OPTIONS")
     expect(status).toBe(204)
@@ -81,7 +81,7 @@ describe("the scripts of pages", () => {
     expect((await request("databuddy.js", { "if-none-match": other })).status).toBe(200)
   })
 
-  test("the scripts are below --ingest-path too", async () => {
+  test("the scripts are also served below --ingest-path", async () => {
     const below = openApp((deps) => ({ settings: { ...deps.settings, ingestPath: "/e" } }))
     for (const path of ["/e/databuddy.js", "/e/vitals.js", "/databuddy.js"]) {
       const response = await below.send(new Request(`http://localhost${path}`))
@@ -90,7 +90,7 @@ describe("the scripts of pages", () => {
     await below.close()
   })
 
-  test("the other name of databuddy.js serves the same script", async () => {
+  test("the name from --script-name serves the same script as databuddy.js", async () => {
     const [usual, other] = await Promise.all(
       ["databuddy.js", "app.js"].map(async (name) => (await request(name)).text()),
     )

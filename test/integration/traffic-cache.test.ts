@@ -12,14 +12,14 @@ import { difference } from "../reference/compare.ts"
 import { runToEnd } from "../support/batches.ts"
 import { acquisition, pageView } from "../support/page-event.ts"
 
-// What queries of page views reuse while events arrive. test/fuzz/traffic.test.ts compares the results with the reference.
+// Tests what page view queries reuse while events arrive. test/fuzz/traffic.test.ts compares results with a reference.
 
 const minute = 60_000
 const day = 1_440 * minute
 const days = 3
 const start = Date.UTC(2026, 9, 20)
 const end = start + days * day
-/** A session begins every half an hour, so the last one begins at 23:30. */
+/** A session starts every half hour, so the last one of a day starts at 23:30. */
 const sessionsPerDay = 48
 const eventsPerDay = sessionsPerDay * 2
 
@@ -45,7 +45,7 @@ function insert(rows: readonly EventRow[]): void {
   db.transaction(() => inserter.insert(rows))()
 }
 
-/** A view and its exit one minute later. */
+/** A page view, and its page exit one minute later. */
 function session(index: number, id = `session ${index}`): EventRow[] {
   const ts = start + index * 30 * minute
   const from = `site${index % 5}.example`

@@ -60,8 +60,8 @@ const digits = (random: () => number, length: number) =>
   times(Math.floor(length), () => Math.floor(random() * 16).toString(16)).join("")
 
 /**
- * Events of one person next to each other, and others after them on the last page. Their numbers differ, so that the
- * runs end at different places of a page, whatever the size of a row is.
+ * Stores runs of one person's events, with other events between them and on the last page. The number of other events
+ * differs, so that the runs end at different places in a page for any row size.
  */
 function storeRuns(): void {
   for (let round = 0; round < 10; round++) {
@@ -86,7 +86,7 @@ function storeRuns(): void {
   )
 }
 
-/** Event ids, anonymous ids and profiles in random order, so that pages of indexes split everywhere. */
+/** Stores event ids, anonymous ids and profiles in random order, so that index pages split in many places. */
 function storeScattered(seed: number, idLength: number): void {
   const random = mulberry32(seed)
   const profiles = new Profiles(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))
@@ -113,7 +113,7 @@ function storeScattered(seed: number, idLength: number): void {
   }
 }
 
-/** Small column blocks of three websites, which are merged and replaced. */
+/** Stores small column blocks of three websites, which are merged and replaced. */
 function storeBlocks(seed: number, rowsPerCommit: number): void {
   const random = mulberry32(seed)
   const addWebsite = db.prepare(
@@ -154,7 +154,7 @@ function sealAllWith(sealer: Sealer): void {
   }
 }
 
-/** What SQLite leaves of the person after plain deletions, in a copy of the database. */
+/** Deletes the person from a copy of the database with plain statements. Returns where the text is still found. */
 function leftBySqlite(): string[] {
   truncateWal(db)
   const copyPath = folder.file("copy.db")
@@ -167,7 +167,7 @@ function leftBySqlite(): string[] {
   return [...new Set(textInPages(copyPath, mark).map(({ owner, region }) => `${region} of ${owner}`))]
 }
 
-/** Attempts to find a seed. One in three to ten leaves a copy in a place. */
+/** Maximum number of seeds to try. One in three to ten leaves a copy in a given place. */
 const maxSeeds = 150
 
 function fillUntilLeft(fill: (seed: number) => void, places: Place[]): void {
@@ -187,7 +187,10 @@ const filesWithText = () =>
 
 type Place = `${TextInPage["region"]} of ${string}`
 
-/** Where SQLite leaves a copy depends on the size of every row, so seeds are tried until it leaves one in the places of a scenario. The first ones do today. */
+/**
+ * Where SQLite leaves a copy depends on the size of every row. Seeds are tried until it leaves copies in all places of
+ * the scenario. Currently, the first seed of each scenario is sufficient.
+ */
 const scenarios: [string, Place[], (seed: number) => void][] = [
   ["rows", ["leaf unallocated of event_rows"], storeRuns],
   ["an index", ["leaf unallocated of event_rows_event_text"], (seed) => storeScattered(seed, 30)],
@@ -197,7 +200,7 @@ const scenarios: [string, Place[], (seed: number) => void][] = [
     (seed) => storeScattered(seed + 31, 190),
   ],
   [
-    "an index on links of profiles",
+    "an index on profile links",
     ["leaf unallocated of profile_links_profile"],
     (seed) => storeScattered(seed, 190),
   ],
@@ -206,18 +209,18 @@ const scenarios: [string, Place[], (seed: number) => void][] = [
     ["leaf unallocated of blocks", "leaf cells of blocks"],
     (seed) => storeBlocks(seed + 12, 20 + seed),
   ],
-  ["dictionaries of columns", ["leaf unallocated of segments"], (seed) => storeBlocks(seed, 20)],
+  ["column dictionaries", ["leaf unallocated of segments"], (seed) => storeBlocks(seed, 20)],
 ]
 
 test.each(scenarios)(
-  "no copy of a deleted person's text is left in pages of %s, while another connection stores events",
+  "no copy of a deleted person's text is left in pages of %s if another connection stores events meanwhile",
   async (_, places, fill) => {
     fillUntilLeft(fill, places)
     const events = db.prepare("select count(*) from event_rows where profile_id is not ?").pluck()
     const others = events.get(mark) as number
     const other = openTestDatabase(path)
     const otherWriter = writerOf(other)
-    // Reads every page into the cache of the connection that then writes some of them.
+    // Reads every page into the cache of the connection that writes some of them later.
     other.prepare("select sum(length(properties)), sum(length(event_id)) from event_rows").all()
     other
       .prepare(
@@ -225,7 +228,7 @@ test.each(scenarios)(
       )
       .all()
     let stored = 0
-    // Of another website: the search for the person's events would not end.
+    // Stores events of another website. Otherwise, the search for the person's events would never end.
     const store = () => {
       const row = eventRow({ websiteRid: 8, ts: now, receivedAt: now, name: "z", eventId: `z${stored}` })
       expect(otherWriter.commit([{ rows: [row], size: 0 }])).toEqual([undefined])
@@ -250,10 +253,10 @@ test.each(scenarios)(
   },
 )
 
-/** Calls each step once. */
+/** Calls each step only once, without a pause. */
 const once = { retry: async (step: () => boolean) => step(), pause: async () => {} }
 
-test("a reader of the -wal prevents the overwriting, and the file is unchanged", async () => {
+test("nothing is overwritten while another connection reads the -wal", async () => {
   storeRuns()
   db.prepare("delete from event_rows where profile_id = ?").run(mark)
   truncateWal(db)
@@ -271,7 +274,7 @@ test("a reader of the -wal prevents the overwriting, and the file is unchanged",
   reader.close()
 })
 
-test("the write lock is not held while a reader blocks a step, whatever the lock timeout of the caller", async () => {
+test("the write lock is not held while a reader blocks a step, regardless of the caller's lock timeout", async () => {
   storeRuns()
   const reader = openTestDatabase(path)
   reader.exec("begin")
@@ -285,7 +288,7 @@ test("the write lock is not held while a reader blocks a step, whatever the lock
 })
 
 test.each(["the same", "another"])(
-  "a copy in the page cache of %s connection does not come back",
+  "a copy in the page cache of %s connection is not written back to the file",
   async (which) => {
     storeRuns()
     db.prepare("delete from event_rows where profile_id = ?").run(mark)
@@ -293,7 +296,7 @@ test.each(["the same", "another"])(
     const other = openTestDatabase(path)
     const cached = which === "another" ? other : db
     const pause = async () => {
-      // Reads all rows; the page of the newest has copies.
+      // Reads all rows. The page with the newest rows has copies.
       cached.prepare("select count(*) from event_rows where properties is not null").get()
     }
     await pause()
@@ -306,7 +309,7 @@ test.each(["the same", "another"])(
   },
 )
 
-test("a writer of another connection prevents the overwriting until it commits", async () => {
+test("a write transaction of another connection prevents the overwriting until it ends", async () => {
   storeRuns()
   db.prepare("delete from event_rows where profile_id = ?").run(mark)
   const other = openTestDatabase(path)
@@ -324,13 +327,13 @@ test("a writer of another connection prevents the overwriting until it commits",
 
 const u16 = (value: number) => [value >> 8, value & 255]
 const damages: [string, number, number[]][] = [
-  ["cells that start before the pointers end", 5, u16(8)],
-  ["more cells than fit the page", 3, u16(60_000)],
-  ["cells that start behind the first cell", 5, u16(4_090)],
-  ["a type that does not exist", 0, [7]],
+  ["a cell area that starts inside the pointers", 5, u16(8)],
+  ["more cells than fit in the page", 3, u16(60_000)],
+  ["a cell area that starts after the first cell", 5, u16(4_090)],
+  ["a page type that does not exist", 0, [7]],
 ]
 
-test.each(damages)("a damaged page is unchanged: %s", async (_, offset, bytes) => {
+test.each(damages)("a damaged page stays unchanged: %s", async (_, offset, bytes) => {
   storeRuns()
   db.prepare("delete from event_rows where profile_id = ?").run(mark)
   expect(truncateWal(db)).toBe(true)

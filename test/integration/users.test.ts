@@ -8,7 +8,7 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { PasswordHasher } from "../../src/users/password-hash.ts"
 import { cheapHash, giveKey, openApp, type TestApp } from "../support/app.ts"
 
-// biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+// biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
 type Json = any
 
 interface Answer {
@@ -108,7 +108,7 @@ describe("a login", () => {
     )
   })
 
-  test("is stored as a hash: the database has nothing to log in with", async () => {
+  test("is stored as a hash, so the database contains nothing that can be used to log in", async () => {
     const token = (await loggedIn()).split("=")[1] as string
     const rows = JSON.stringify([
       app.store.db.prepare("select * from users").all(),
@@ -120,7 +120,7 @@ describe("a login", () => {
     expect(rows).not.toContain(Buffer.from(token).toString("hex").toUpperCase())
   })
 
-  test("over this process's TLS sets a cookie that is only sent over TLS", async () => {
+  test("over HTTPS sets a cookie that is sent only over HTTPS", async () => {
     await app.close()
     app = openApp(() => ({ https: true }))
     await giveUser()
@@ -147,7 +147,7 @@ describe("a login", () => {
     expect(unknown.headers.has("set-cookie")).toBe(false)
   })
 
-  test("of a user without a password is refused, whatever is sent", async () => {
+  test("of a user without a password always fails", async () => {
     const settings = { email: "new@example.com", role: "viewer" as const, websites: null, sections: null }
     createUser(app.store.db, "u", settings, null, app.clock.now)
     for (const sent of ["null", password]) {
@@ -170,22 +170,22 @@ describe("a login", () => {
       [{ field: "email", message: "must be an email address of at most 254 characters" }],
     ],
     [
-      "a password beyond all bounds",
+      "a password that is too long",
       { email: "ada@example.com", password: "x".repeat(201) },
       [{ field: "password", message: "must be a string of 1 to 200 characters" }],
     ],
     [
-      "a field more",
+      "an extra field",
       { email: "ada@example.com", password, role: "owner" },
       [{ field: "role", message: "is not a field of this request" }],
     ],
   ]
-  test.each(bodies)("with %s is rejected with the expected fields", async (_, body, errors) => {
+  test.each(bodies)("with %s is rejected, and the errors name the fields", async (_, body, errors) => {
     const answer = await logIn(body)
     expect([answer.status, answer.reason, answer.body.errors]).toEqual([400, "invalid_shape", errors])
   })
 
-  test("may be tried ten times a minute for one email from one address", async () => {
+  test("can be tried ten times a minute for the same email from the same address", async () => {
     await giveUser()
     for (let n = 0; n < 10; n++) {
       expect((await logIn({ email: "ada@example.com", password: "no" })).status).toBe(401)
@@ -208,14 +208,14 @@ describe("a login", () => {
     }
   })
 
-  test("may be tried thirty times a minute from one address", async () => {
+  test("can be tried thirty times a minute from the same address", async () => {
     for (let n = 0; n < 30; n++) {
       expect((await logIn({ email: `user${n}@example.com`, password: "no" })).status).toBe(401)
     }
     expect((await logIn({ email: "ada@example.com", password: "no" })).status).toBe(429)
   })
 
-  test("is rejected, not queued without limit, if there are too many", async () => {
+  test("is rejected instead of queued if too many are in progress", async () => {
     const answers = await Promise.all(
       Array.from({ length: 25 }, (_, n) => logIn({ email: `user${n}@example.com`, password })),
     )
@@ -231,7 +231,7 @@ describe("a login", () => {
 })
 
 describe("the logged-in user", () => {
-  test("is null without a credential, with and without existing users", async () => {
+  test("is null without a credential, whether or not users exist", async () => {
     const answer = await call("GET", "/v1/me")
     expect([answer.status, answer.body]).toMatchObject([200, { success: true, user: null, hasUsers: false }])
     expect(answer.body.version).toMatch(/^\d+\.\d+\.\d+/)
@@ -260,13 +260,13 @@ describe("the logged-in user", () => {
 
   const siblings: [string, (own: string) => string][] = [
     ["before it", (own) => `databuddy_session=${"x".repeat(43)}; ${own}`],
-    ["behind it", (own) => `${own}; databuddy_session=${"x".repeat(43)}`],
-    ["of an odd shape", (own) => `databuddy_session=; databuddy_session=a b; databuddy_session="x"; ${own}`],
+    ["after it", (own) => `${own}; databuddy_session=${"x".repeat(43)}`],
+    ["malformed", (own) => `databuddy_session=; databuddy_session=a b; databuddy_session="x"; ${own}`],
     ["180 times", (own) => `${`databuddy_session=${"x".repeat(43)}; `.repeat(179)}${own}`],
-    ["of a login that ended", (own) => `databuddy_session=${"A".repeat(43)};${own}`],
+    ["of a login that has ended", (own) => `databuddy_session=${"A".repeat(43)};${own}`],
   ]
   test.each(siblings)(
-    "is not ended by a cookie of the same name from a sibling host, %s",
+    "stays logged in despite a cookie of the same name from a sibling host, %s",
     async (_, cookies) => {
       const own = await loggedIn()
       const answer = await call("GET", "/v1/websites", { headers: { cookie: cookies(own) } })
@@ -328,18 +328,18 @@ describe("the logged-in user", () => {
 describe("a request with a cookie", () => {
   const own = { "sec-fetch-site": "same-origin" }
   const requests: [string, string, Record<string, string>, number][] = [
-    ["looks from our own page", "GET", own, 200],
-    ["looks from the address bar", "GET", { "sec-fetch-site": "none" }, 200],
-    ["looks from a browser that says nothing", "GET", {}, 200],
-    ["looks from another site", "GET", { "sec-fetch-site": "cross-site" }, 403],
-    ["looks from another site with our header", "GET", { "sec-fetch-site": "cross-site", ...page }, 403],
-    ["looks from another port or subdomain", "GET", { "sec-fetch-site": "same-site" }, 403],
+    ["reads from our own page", "GET", own, 200],
+    ["reads from the address bar", "GET", { "sec-fetch-site": "none" }, 200],
+    ["reads without a Sec-Fetch-Site header", "GET", {}, 200],
+    ["reads from another site", "GET", { "sec-fetch-site": "cross-site" }, 403],
+    ["reads from another site with our header", "GET", { "sec-fetch-site": "cross-site", ...page }, 403],
+    ["reads from another port or subdomain", "GET", { "sec-fetch-site": "same-site" }, 403],
     ["changes something from our own page", "POST", { ...own, ...page }, 201],
-    ["changes something from a browser that says nothing", "POST", page, 201],
+    ["changes something without a Sec-Fetch-Site header", "POST", page, 201],
     ["changes something without our header", "POST", own, 403],
-    ["changes something with another value of it", "POST", { "x-databuddy-page": "yes" }, 403],
+    ["changes something with a wrong value of our header", "POST", { "x-databuddy-page": "yes" }, 403],
     ["changes something from another site", "POST", { "sec-fetch-site": "cross-site", ...page }, 403],
-    ["changes something from a form of another site", "POST", { "content-type": "text/plain" }, 403],
+    ["changes something from a form on another site", "POST", { "content-type": "text/plain" }, 403],
   ]
   test.each(requests)("that %s", async (_, method, headers, status) => {
     const cookie = await loggedIn()
@@ -350,7 +350,7 @@ describe("a request with a cookie", () => {
     expect(total).toBe(status === 201 ? 1 : 0)
   })
 
-  test.each(["PATCH", "DELETE"])("that changes something by %s also needs our header", async (method) => {
+  test.each(["PATCH", "DELETE"])("that changes something with %s also needs our header", async (method) => {
     giveWebsite("docs")
     const cookie = await loggedIn()
     const body = method === "PATCH" ? { name: "x" } : undefined
@@ -360,7 +360,7 @@ describe("a request with a cookie", () => {
     expect((await change(page)).status).toBe(200)
   })
 
-  test.each(["/v1/login", "/v1/logout"])("to %s needs our page's header even without it", async (path) => {
+  test.each(["/v1/login", "/v1/logout"])("to %s needs our page's header", async (path) => {
     const cookie = await loggedIn()
     const body = { email: "ada@example.com", password }
     const sites = [{}, { ...page, "sec-fetch-site": "cross-site" }]
@@ -370,7 +370,7 @@ describe("a request with a cookie", () => {
     expect((await call("GET", "/v1/me", { headers: { cookie } })).body.user).not.toBe(null)
   })
 
-  test("and a key is authorized by the key only, valid or not", async () => {
+  test("and a key is authorized only by the key, even if the key is invalid", async () => {
     const cookie = await loggedIn()
     const list = (key: string) => call("GET", "/v1/websites", { headers: { cookie, "x-api-key": key } })
     expect((await list(giveKey(app, { scopes: ["read:data"] }).secret)).reason).toBe("scope_missing")
@@ -378,7 +378,7 @@ describe("a request with a cookie", () => {
     expect((await list("dbdy_nothing")).reason).toBe("key_malformed")
   })
 
-  test.each(["/track", "/identify"])("to %s has no credential", async (path) => {
+  test.each(["/track", "/identify"])("to %s is not authorized by the cookie", async (path) => {
     const cookie = await loggedIn()
     giveWebsite("docs")
     const body = path === "/track" ? { name: "x" } : { websiteId: "docs", profileId: "p" }
@@ -390,19 +390,19 @@ describe("a request with a cookie", () => {
 describe("a viewer", () => {
   const refused: [string, string, string, unknown][] = [
     ["list websites to manage", "GET", "/v1/websites", undefined],
-    ["make a website", "POST", "/v1/websites", { domain: "x.example" }],
+    ["create a website", "POST", "/v1/websites", { domain: "x.example" }],
     ["change a website", "PATCH", "/v1/websites/docs", { name: "x" }],
     ["delete a website", "DELETE", "/v1/websites/docs", undefined],
     ["forget a person", "POST", "/v1/websites/docs/forget", { profileId: "p" }],
     ["list keys", "GET", "/v1/keys", undefined],
-    ["make a key", "POST", "/v1/keys", { name: "k" }],
+    ["create a key", "POST", "/v1/keys", { name: "k" }],
     ["list users", "GET", "/v1/users", undefined],
-    ["make a user", "POST", "/v1/users", { email: "eve@example.com", role: "viewer" }],
+    ["create a user", "POST", "/v1/users", { email: "eve@example.com", role: "viewer" }],
     ["change a user", "PATCH", "/v1/users/x", { role: "owner" }],
     ["delete a user", "DELETE", "/v1/users/x", undefined],
-    ["make a link for a user", "POST", "/v1/users/x/reset", undefined],
+    ["create a link for a user", "POST", "/v1/users/x/reset", undefined],
   ]
-  test.each(refused)("may not %s", async (_, method, path, body) => {
+  test.each(refused)("cannot %s", async (_, method, path, body) => {
     giveWebsite("docs")
     const cookie = await loggedIn({ role: "viewer" })
     const answer = await call(method, path, { body, headers: { cookie, ...page } })
@@ -410,7 +410,7 @@ describe("a viewer", () => {
     expect(answer.body.error).toStartWith("this login does not have the scope manage:")
   })
 
-  test("of one website only sees that one", async () => {
+  test("of one website sees only that website", async () => {
     giveWebsite("docs")
     giveWebsite("shop")
     const cookie = await loggedIn({ role: "viewer", websites: ["docs"] })
@@ -439,7 +439,7 @@ describe("a viewer", () => {
     { parameters: [parameter] },
   ]
   const funnel = { name: "funnel", steps: ["a", "b"] }
-  // The request, and the answers to viewers of: everything; web; behavior; people; web and people.
+  // A request, and the responses to viewers who can see everything; web; behavior; people; web and people.
   const access: [string, [string, string, unknown], Status[]][] = [
     ["websites", ["GET", "/v1/query/websites", undefined], [fine, fine, fine, fine, fine]],
     ["annotations", ["GET", "/v1/notes?website_id=docs", undefined], [fine, fine, fine, fine, fine]],
@@ -481,7 +481,7 @@ describe("a viewer", () => {
   ]
   const limits: (Section[] | null)[] = [null, ["web"], ["behavior"], ["people"], ["web", "people"]]
   test.each(access)(
-    "who is limited to sections reads %s only with them",
+    "who is limited to sections can read %s only if the sections include it",
     async (_, [method, path, body], expected) => {
       giveWebsite("docs")
       const answers: unknown[] = []
@@ -531,7 +531,7 @@ describe("a viewer", () => {
     }
   })
 
-  test("can use no endpoint that the table of the sections does not list", async () => {
+  test("cannot use an endpoint that is not in the table of sections", async () => {
     giveWebsite("docs")
     const cookie = await loggedIn({ role: "viewer", sections: ["web", "people"] })
     const { routes } = createApp({
@@ -542,7 +542,7 @@ describe("a viewer", () => {
       .filter(({ path }) => path.startsWith("/v1/"))
       .map(({ method, path }) => `${method} ${path}`)
     expect(Object.keys(endpointPages).filter((endpoint) => !v1.includes(endpoint))).toEqual([])
-    // Routes without authentication, with a secret of their own, or of the login itself.
+    // Routes that need no authentication, use their own secret, or belong to the login.
     const open = /\/v1\/(me|login|logout|invites|query\/types|registry)\b/
     for (const endpoint of v1.filter((one) => !Object.hasOwn(endpointPages, one) && !open.test(one))) {
       const [method = "", path = ""] = endpoint.split(" ")
@@ -551,7 +551,7 @@ describe("a viewer", () => {
     }
   })
 
-  test("keeps everything without sections, and loses what an owner takes", async () => {
+  test("can see everything by default, and can be limited to sections", async () => {
     giveWebsite("docs")
     const headers = { Authorization: `Bearer ${giveKey(app).secret}` }
     const { id } = await giveUser({ email: "vic@example.com", role: "viewer" })
@@ -581,7 +581,7 @@ describe("a viewer", () => {
     }
   })
 
-  test("changes by the command line apply to the next request", async () => {
+  test("is affected by changes from the command line at the next request", async () => {
     const cookie = await loggedIn({ role: "viewer" })
     const list = () => call("GET", "/v1/websites", { headers: { cookie } })
     expect((await list()).status).toBe(403)
@@ -615,7 +615,7 @@ describe("a one-time link", () => {
     expect((await logIn(setup)).status).toBe(200)
   })
 
-  test("for an invitation lets the user choose a password, and says whose it is", async () => {
+  test("for an invitation shows the user's email and lets the user choose a password", async () => {
     const settings = { email: "new@example.com", role: "viewer" as const, websites: null, sections: null }
     createUser(app.store.db, "u", settings, null, app.clock.now)
     const path = giveLink("invite", "u")
@@ -628,7 +628,7 @@ describe("a one-time link", () => {
     expect((await logIn({ email: "new@example.com", password })).status).toBe(200)
   })
 
-  test("for a reset leaves the old password and logins as they are, until it is used", async () => {
+  test("for a reset leaves the old password and logins unchanged until it is used", async () => {
     const cookie = await loggedIn()
     const [user] = listUsers(app.store.db)
     const path = giveLink("reset", user?.id ?? "")
@@ -648,7 +648,7 @@ describe("a one-time link", () => {
   })
 
   const dead: [string, () => Promise<string> | string][] = [
-    ["that never was", () => `/v1/invites/${"x".repeat(43)}`],
+    ["that never existed", () => `/v1/invites/${"x".repeat(43)}`],
     [
       "that was used",
       async () => {
@@ -658,7 +658,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "that is over",
+      "that has expired",
       () => {
         const path = giveLink("setup", null)
         app.clock.now += 7 * day
@@ -666,7 +666,7 @@ describe("a one-time link", () => {
       },
     ],
     [
-      "whose place another has taken",
+      "that was replaced by a newer one",
       () => {
         const path = giveLink("setup", null)
         giveLink("setup", null)
@@ -747,7 +747,7 @@ describe("a one-time link", () => {
       { field: "password", message: "must be a string of 10 to 200 characters" },
     ],
     [
-      "a password that is tried first",
+      "a common password",
       "setup",
       { ...setup, password: "Password2026!" },
       {
@@ -762,20 +762,20 @@ describe("a one-time link", () => {
       { field: "email", message: "must be an email address of at most 254 characters" },
     ],
     [
-      "an email for somebody who has one",
+      "an email for a user who already has one",
       "reset",
       { email: "eve@example.com", password },
       { field: "email", message: "cannot be set: this link is for ada@example.com" },
     ],
   ]
-  test.each(bodies)("with %s is refused, and works still", async (_, purpose, body, error) => {
+  test.each(bodies)("is not used up by a request with %s", async (_, purpose, body, error) => {
     const path = giveLink(purpose, purpose === "setup" ? null : (await giveUser()).id)
     const answer = await call("POST", path, { body, headers: page })
     expect([answer.status, answer.reason, answer.body.errors]).toEqual([400, "invalid_shape", [error]])
     expect((await call("GET", path)).status).toBe(200)
   })
 
-  test("from another page is refused, and works still", async () => {
+  test("is not used up by a request from another page", async () => {
     const path = giveLink("setup", null)
     for (const headers of [{}, { ...page, "sec-fetch-site": "cross-site" }]) {
       expect((await call("POST", path, { body: setup, headers })).reason).toBe("csrf")
@@ -789,7 +789,7 @@ describe("a new password", () => {
   const choose = (cookie: string, body: unknown) =>
     call("POST", "/v1/me/password", { body, headers: { cookie, ...page } })
 
-  test("ends all logins but the one that chose it", async () => {
+  test("ends all logins except the one that set it", async () => {
     const here = await loggedIn()
     const there = cookieOf(await logIn({ email: "ada@example.com", password }))
     const chosen = await choose(here, { current: password, password: another })
@@ -800,7 +800,7 @@ describe("a new password", () => {
     expect((await logIn({ email: "ada@example.com", password: another })).status).toBe(200)
   })
 
-  test("requires the current one, which cannot be guessed here either", async () => {
+  test("requires the current one, and the number of guesses is limited", async () => {
     const cookie = await loggedIn()
     const statuses: number[] = []
     for (let n = 0; n < 10; n++) {
@@ -821,7 +821,7 @@ describe("a new password", () => {
     expect(statuses.sort()).toEqual([200, 400])
   })
 
-  test("fails a concurrent login with the old one", async () => {
+  test("makes a concurrent login with the old one fail", async () => {
     const { id } = await giveUser()
     const { batcher, db } = app.store
     const run = batcher.run.bind(batcher)
@@ -856,7 +856,7 @@ describe("a new password", () => {
 })
 
 describe("a stream of events", () => {
-  /** Follows all events until the server ends the stream for the reason `end`. */
+  /** Opens a stream of all events, calls `end`, and returns the content of the stream once the server has ended it. */
   async function followed(headers: Record<string, string>, end: () => void): Promise<string> {
     const response = await app.send(
       new Request("http://localhost/v1/events/stream?website_id=all", { headers }),
@@ -924,7 +924,7 @@ describe("users", () => {
     expect(used.status).toBe(200)
     const list = await as(owner, "GET", "/v1/users")
     expect(list.body.total).toBe(2)
-    // Both were created at the same time, so they are in the order of their ids.
+    // Both were created at the same time, so they are sorted by id.
     expect(list.body.users.map((one: Json) => one.role).sort()).toEqual(["owner", "viewer"])
     expect(JSON.stringify(list.body)).not.toContain("argon2")
   })
@@ -947,13 +947,13 @@ describe("users", () => {
       "invalid_shape",
     ],
     [
-      "a password of the owner's choice",
+      "a password chosen by the owner",
       { email: "new@example.com", role: "viewer", password },
       400,
       "invalid_shape",
     ],
   ]
-  test.each(refused)("with %s are refused", async (_, body, status, reason) => {
+  test.each(refused)("cannot be created with %s", async (_, body, status, reason) => {
     const answer = await as(owner, "POST", "/v1/users", body)
     expect([answer.status, answer.reason]).toEqual([status, reason])
     expect(listUsers(app.store.db)).toHaveLength(1)
@@ -969,7 +969,7 @@ describe("users", () => {
     ])
   })
 
-  test("who are changed are logged out, and have only their new permissions", async () => {
+  test("who are changed are logged out, and then have only their new permissions", async () => {
     const viewer = await loggedIn({ email: "eve@example.com", role: "viewer", websites: ["docs"] })
     const changed = await as(owner, "PATCH", `/v1/users/${idOf("eve@example.com")}`, { role: "owner" })
     expect([changed.status, changed.body.user]).toMatchObject([200, { role: "owner", websites: null }])
@@ -1015,7 +1015,7 @@ describe("users", () => {
     ])
   })
 
-  test("are never without an owner who can log in", async () => {
+  test("always include an owner who can log in", async () => {
     const id = idOf("ada@example.com")
     // An invited user without a password does not count.
     const invited = { email: "new@example.com", role: "owner" }

@@ -21,7 +21,7 @@ import { eventRow } from "../support/event.ts"
 const dayMs = 86_400_000
 const start = Date.UTC(2026, 0, 1)
 const days = 4
-/** Of which the last are not in blocks. */
+/** The last `unsealed` events are not in blocks. */
 const [events, unsealed] = [12_000, 1_000]
 const kibibyte = 1_024
 
@@ -54,7 +54,7 @@ afterAll(() => {
   folder[Symbol.dispose]()
 })
 
-/** One event name has almost all values. A few values are frequent, and some are sent in several types. */
+/** Almost all values belong to one event name. A few values are frequent, and some are sent as several types. */
 function rowOf(index: number): EventRow {
   const mixed = [index % 5_000, `${index % 3_000}`, index % 2 === 0, `text ${index}`, { n: index % 700 }]
   const properties = {
@@ -74,7 +74,7 @@ function rowOf(index: number): EventRow {
   })
 }
 
-/** `memory`: KiB of the query. A cache that is large enough for all partial results. */
+/** Runs a query with `memory` KiB. The cache of the default reader is large enough for all partial results. */
 const run = (query: Query, memory: number, reader = new SnapshotReader(db, 2 ** 27)) =>
   runToEnd(executeQuery(reader, query, new MemoryBudget(memory * kibibyte))).result
 
@@ -95,13 +95,13 @@ describe("values that do not fit into the memory of a query are counted exactly"
     const expected = reference(query)
     for (const memory of [512, 192]) {
       const reader = new SnapshotReader(db, 2 ** 27)
-      // A query that did not fit is not tried again in one pass.
+      // The repeated query does not try a single pass again, because the values did not fit.
       for (const _ of ["first", "repeated"])
         expect(difference(query, run(query, memory, reader), expected)).toBeUndefined()
     }
   })
 
-  test("and take as much memory as their result once they are done", () => {
+  test("a finished query reserves only the memory of its result", () => {
     const query: Query = { kind: "values", scope, top: 10 }
     const reserved = [2 ** 30, 2 ** 18].map((bytes) => {
       const budget = new MemoryBudget(bytes)
@@ -112,7 +112,7 @@ describe("values that do not fit into the memory of a query are counted exactly"
   })
 })
 
-test("thousands of properties that do not fit are rejected, because none of them takes much memory", () => {
+test("a query for more properties than fit is rejected, because no single property takes up much memory", () => {
   const manyKeys = Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`key ${index}`, index]))
   const properties = {
     keys: JSON.stringify(Object.keys(manyKeys)),
@@ -125,7 +125,7 @@ test("thousands of properties that do not fit are rejected, because none of them
   expect(run(query, 32_768)).toMatchObject({ properties: { length: 4_000 } })
 })
 
-test("numbers of a property that do not fit are rejected, because percentiles need all of them", () => {
+test("a query for more numbers than fit is rejected, because percentiles need all of them", () => {
   const query: Query = { kind: "values", scope, top: 0, bins: 20 }
   expect(() => run(query, 512)).toThrow(OutOfMemoryBudgetError)
 })

@@ -1,11 +1,12 @@
 import type { Bucket, Granularity } from "../../src/query/query.ts"
 
-// The clocks of a time zone, from Intl, for one time after another. Since 2000 all zones have changed their clocks at quarters of an hour.
+// Local times from Intl, computed one by one. Since 2000, all time zones have changed their clocks at a multiple of 15
+// minutes.
 
 const minute = 60_000
 const quarter = 15 * minute
 
-/** The clocks of a time zone, with a cache by minute. */
+/** The clock of a time zone. It caches local times by minute. */
 class Clock {
   readonly #format: Intl.DateTimeFormat
   readonly #shown = new Map<number, string>()
@@ -22,7 +23,7 @@ class Clock {
     })
   }
 
-  /** The local time, as `2026-11-24T13:37`, of Unix ms. */
+  /** The local time at a time in Unix ms, such as `2026-11-24T13:37`. */
   show(ts: number): string {
     const at = Math.floor(ts / minute) * minute
     let shown = this.#shown.get(at)
@@ -51,7 +52,7 @@ class Clock {
     }
   }
 
-  /** `+05:30` */
+  /** The UTC offset at a time, such as `+05:30`. */
   #offset(ts: number): string {
     const minutes = (Date.parse(`${this.show(ts)}Z`) - Math.floor(ts / minute) * minute) / minute
     const two = (number: number) => String(number).padStart(2, "0")

@@ -1,10 +1,13 @@
 import { isDeepStrictEqual } from "node:util"
 import type { Query, QueryResults } from "../../src/query/query.ts"
 
-/** Allowed difference of two sums or averages, relative to the larger one. */
+/** Allowed difference between two sums or averages, relative to the larger one. */
 const tolerance = 1e-9
 
-/** The first difference of two results of a query; undefined if they are equal. Groups and properties have no order. */
+/**
+ * Returns the first difference between two results of a query, or undefined if they are equal. Ignores the order of
+ * properties, and of groups if the query has no page.
+ */
 export function difference(query: Query, actual: unknown, expected: unknown): string | undefined {
   if (query.kind === "groups") {
     const inexact = query.measures.map(

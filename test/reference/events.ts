@@ -67,7 +67,7 @@ export const plans = [
   "e\u0301",
 ]
 
-/** Names of events of the page script. Custom events can have the same ones. */
+/** Event names of the page script. Custom events can have the same names. */
 export const pageNames = ["screen_view", "page_exit", "error"]
 export const contextValues = ["DE", "France", "google", 'a"b', "😀", "null"]
 
@@ -91,7 +91,7 @@ export function makeWorld(db: Db, random: Pick): World {
 export function timeNear({ random, center }: Omit<World, "websites">): number {
   const span = random.of([2 * minute, 3 * 60 * minute, day, 3 * day, 40 * day])
   const ts = center + random.whole(-span, span)
-  // Many events share a time, on the bounds of minutes, hours and days.
+  // Rounded so that many events have the same time, often exactly at the start of a minute, an hour or a day.
   const grid = random.of([1, 1, 1_000, minute, 15 * minute, 60 * minute, day])
   return Math.floor(ts / grid) * grid - (random.chance(0.1) ? 1 : 0)
 }
@@ -181,7 +181,7 @@ function someContext<Field extends string>(
   ) as Record<Field, string>
 }
 
-/** The kind and the contexts of an event. Half of the events have neither, as those of /track. */
+/** The kind and the contexts of an event. Half of the events have neither, like events sent to /track. */
 function someKind(random: Pick): Partial<EventRow> {
   if (random.chance(0.5)) return {}
   const kind: EventKind = random.of(["page_view", "page_view", ...eventKinds])
@@ -226,7 +226,7 @@ export function insertRows(db: Db, rows: EventRow[]): void {
   for (const error of writer.commit([{ rows, size: 0 }])) if (error) throw error
 }
 
-/** Links visitors to profiles, as POST /identify does. One visitor gets more links than profiles can share a device. */
+/** Links visitors to profiles, as POST /identify does. One visitor gets more profiles than a device may have. */
 export function linkSome(db: Db, { random }: World, count: number): void {
   const link = db.prepare(
     "insert or ignore into profile_links (website_rid, anonymous_id, profile_id, linked_at) values (:rid, :visitor, :profile, :at)",

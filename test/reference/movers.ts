@@ -3,14 +3,14 @@ import type { Measure, MoversSummary, Scope } from "../../src/query/query.ts"
 import { contextFields } from "../../src/store/contexts.ts"
 import { contentOf, isInScope, keysOf, measured, type RawEvent, textOrNull } from "./reference.ts"
 
-// Movers in the plainest way: every value of every field, counted by itself.
+// Computes movers in the simplest way: it counts each value of each field separately.
 
 export interface ReferenceMover {
   field: string
   value: string | null
   now: number
   before: number
-  /** Unrounded; 0 without a difference of the totals. */
+  /** Not rounded. 0 if the totals are equal. */
   share: number
   expected: number
   isOffset: boolean

@@ -88,7 +88,7 @@ function isContextField(field: string): boolean {
   return contextFields.some((one) => one === field)
 }
 
-/** Never sorted by sums: rounding can order equal sums differently. */
+/** Never sorted by sums, because rounding can change the order of equal sums. */
 function somePage(by: readonly Dimension[], measures: readonly Measure[], world: World): GroupsPage {
   const { random } = world
   const exact = measures.flatMap((measure, index) =>
@@ -117,7 +117,7 @@ function somePeriod(world: World): { from: number; to: number } {
 
 export type Kind = Query["kind"]
 
-/** The longest range for each granularity: the reference finds buckets individually. */
+/** The longest range for each granularity. It is limited because the reference goes through a range in small steps. */
 const longest: Record<Granularity, number> = {
   minute: 6 * hour,
   hourly: 5 * day,
@@ -245,7 +245,7 @@ function someStep(random: Pick): Step {
   }
 }
 
-/** A number of a report over the events of a scope. Half of the steps match any event, so that most numbers are not 0. */
+/** A count in a report on the events of a scope. Half of the steps match any event, so that most counts are not 0. */
 function someCount(world: World, scope: Scope, unit: Unit): ReportCount {
   const { random } = world
   const query = randomQuery(world, random.of(["funnel", "retention"]))
@@ -268,7 +268,7 @@ function someCount(world: World, scope: Scope, unit: Unit): ReportCount {
   }
 }
 
-/** A random query of a kind about the events of a data set. */
+/** A random query of the given kind for the events of a data set. */
 export function randomQuery(world: World, kind: Kind): Query {
   const { random } = world
   const unit = random.of(["anonymous_id", "session_id", "profile_id"] as const)
@@ -340,7 +340,7 @@ export function randomQuery(world: World, kind: Kind): Query {
       const units =
         kind === "sessions" ? (["session_id"] as const) : (["anonymous_id", "profile_id"] as const)
       const of = random.chance(0.5) ? someCount(world, scope, random.of(units)) : undefined
-      // A list holds the events of its report, and others.
+      // The list includes events of all kinds, not only those in the report.
       return { kind, scope: of ? { ...scope, kinds: eventKinds } : scope, of, ...page }
     }
     case "traffic": {

@@ -27,21 +27,21 @@ import type {
 import { type ContextField, contextFields } from "../../src/store/contexts.ts"
 import { Clocks } from "./clock.ts"
 
-// A reference implementation of every query in src/query/query.ts: slow and plain, over an array of all events. It shares only
-// types with the engine, so where both agree, both are likely right.
+// A slow and simple reference implementation of every query in src/query/query.ts, over an array of all events. It
+// shares only types with the engine, so if both return the same result, it is probably correct.
 
 export interface RawEvent extends StoredEvent {
-  /** The website's id; null for the owner's own events. */
+  /** The website's id; null for events without a website. */
   websiteId: string | null
   /** `properties`, parsed. */
   parsed: object | null
-  /** Its profiles: its own profile id, else the profiles linked to its anonymous id, where they are few. */
+  /** The event's profile id. If it has none, the profiles linked to its anonymous id, unless there are too many. */
   profiles: readonly string[]
-  /** The profile to which its anonymous id was linked last. */
+  /** The profile to which the event's anonymous id was linked last. */
   linked: string | null
 }
 
-/** ms before the range in which the first view of a session is looked for. */
+/** How long before the range the first view of a session can be, in ms. */
 const trafficLookBack = 86_400_000
 
 export function referenceResult<Q extends Query>(
@@ -86,7 +86,7 @@ const reports = {
   visitors: (events: RawEvent[], query: VisitorsQuery) => visitors(events, query),
 }
 
-// ——— Which events
+// ——— Filters
 
 export function isInScope(event: RawEvent, scope: Scope): boolean {
   return (
@@ -127,7 +127,7 @@ function matches(event: RawEvent, { field, op, value }: Filter): boolean {
     })
   const text = String(value)
   const list = (value: Filter["value"]) => (value as unknown[]).map(String)
-  // There is no default: a missing operator does not compile.
+  // There is no default case, so the code does not compile if an operator is missing.
   switch (op) {
     case "eq":
       return some((one) => one === text)
@@ -162,7 +162,7 @@ function matches(event: RawEvent, { field, op, value }: Filter): boolean {
   }
 }
 
-// ——— What an event holds
+// ——— Values in an event
 
 const fieldNames = {
   event_name: "name",
@@ -176,7 +176,7 @@ const fieldNames = {
   website_id: "websiteId",
 } as const
 
-/** Null if it is missing. */
+/** The value of a dimension in an event; null if it is missing. */
 export function contentOf(event: RawEvent, dimension: Dimension): unknown {
   if (dimension === "query_string") return member(event.parsed, dimension)
   if (contextFields.some((field) => field === dimension)) return event.context[dimension as ContextField]
@@ -185,7 +185,7 @@ export function contentOf(event: RawEvent, dimension: Dimension): unknown {
   return deep(event.parsed, name.split("."))
 }
 
-/** The longest key that leads to something wins. */
+/** The value at a path. Keys can contain dots, so the longest key that leads to a value is used. */
 function deep(value: unknown, path: string[]): unknown {
   if (path.length === 0) return value
   for (let length = path.length; length > 0; length--) {
@@ -201,7 +201,7 @@ function member(value: unknown, key: string): unknown {
   return Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : null
 }
 
-/** Null if it is not a number. Text is one where it has only digits, a minus sign and a decimal point. */
+/** The number in a value; null if there is none. A text is a number if it is a plain decimal, such as `-1.5`. */
 function numberIn(value: unknown): number | null {
   if (typeof value === "number") return value
   if (typeof value !== "string") return null
@@ -278,7 +278,7 @@ function nearestRank(values: number[], percent: number): number | null {
   return sorted[Math.ceil((percent * sorted.length) / 100) - 1] ?? null
 }
 
-/** Compensated summation: the order of events makes no difference. */
+/** Compensated summation, so that the order of the events does not matter. */
 function sumOf(values: number[]): number {
   let [sum, lost] = [0, 0]
   for (const value of values) {
@@ -358,7 +358,7 @@ function comparedGroups(
   }
 }
 
-/** Compares two values. Missing ones come last in both directions. */
+/** Compares two values. Missing values come last in both directions. */
 function placeOf(one: string | number | null, other: string | number | null, isDown: boolean): number {
   if (one === null || other === null) return Number(one === null) - Number(other === null)
   return (one < other ? -1 : one > other ? 1 : 0) * (isDown ? -1 : 1)
@@ -478,7 +478,10 @@ function spread(numbers: number[], most: number): PropertyNumbers {
   }
 }
 
-/** Tries all widths, narrowest first. Bounds are multiples of the width, from the one below the minimum to the one above the maximum. */
+/**
+ * The bounds of the bins of a histogram. Tries all widths, narrowest first. Bounds are multiples of the width, from the
+ * last one up to the minimum to the first one from the maximum on.
+ */
 function boundsOf(min: number, max: number, isWhole: boolean, most: number): number[] {
   const largest = Math.max(Math.abs(min), Math.abs(max))
   for (let exponent = -330; ; exponent++) {
@@ -489,7 +492,7 @@ function boundsOf(min: number, max: number, isWhole: boolean, most: number): num
       if (width === 0 || isTooFine) continue
       const bounds = [Number(`${Math.floor(min / width) * digit}e${exponent}`)]
       let index = Math.floor(min / width)
-      // A quotient may be off by one.
+      // A quotient can be off by one because of rounding.
       while (Number(`${(index + 1) * digit}e${exponent}`) <= min)
         bounds[0] = Number(`${++index * digit}e${exponent}`)
       while ((bounds[0] as number) > min) bounds[0] = Number(`${--index * digit}e${exponent}`)
@@ -531,7 +534,7 @@ interface Reached {
   by: string | null
 }
 
-/** Times of the first step, the second one, … */
+/** The times at which a unit reached the first step, the second step, and so on. */
 interface Attempt {
   by: string | null
   times: number[]
@@ -556,7 +559,7 @@ function funnel(events: RawEvent[], query: FunnelQuery): QueryResults["funnel"] 
   }
 }
 
-/** By unit. */
+/** The best attempt of each unit, by the unit's id. */
 function bestAttempts(events: RawEvent[], { steps, window, unit, by }: FunnelQuery): Map<string, Attempt> {
   const best = new Map<string, Attempt>()
   for (const [id, theirs] of unitEvents(events, unit)) {
@@ -610,7 +613,7 @@ function retention(events: RawEvent[], query: RetentionQuery, clocks: Clocks): Q
   return { buckets, cohorts }
 }
 
-/** By unit: the period of its first start event, and those with a return event. */
+/** For each unit, the index of the period with its first start event, and of the periods with a return event. */
 function cohortMembers(
   events: RawEvent[],
   { startEvent: start, returnEvent: comeBack, unit }: RetentionQuery,
@@ -696,7 +699,7 @@ function paths(events: RawEvent[], { event: step, before, after }: PathsQuery): 
   }
 }
 
-/** Everyone, unless some are given. */
+/** Includes every id. Used if a query does not limit the list to certain units. */
 const everyone = { has: (_id: string) => true }
 
 function sessions(
@@ -772,7 +775,7 @@ function countedEvents(events: RawEvent[], unit: Unit, counted: Counted): [strin
 
 // ——— traffic
 
-/** Of one ms: by website, name, people before crawlers, and receipt. */
+/** Sorts by time. Events in the same ms are sorted by website and name, with people before crawlers, and then by id. */
 const inTrafficOrder = (one: RawEvent, other: RawEvent) =>
   one.ts - other.ts ||
   one.websiteRid - other.websiteRid ||
@@ -804,7 +807,7 @@ function traffic(
   const views = events.filter(({ kind }) => kind === "page_view").sort(inTrafficOrder)
   const viewsBySession = groupBy(views, ({ sessionId }) => String(sessionId))
   const viewsOf = (view: RawEvent) => viewsBySession.get(String(view.sessionId)) as RawEvent[]
-  // A view without a session stands for itself.
+  // A view without a session is its own first and last view.
   const firstOf = (view: RawEvent) => (view.sessionId === null ? view : (viewsOf(view)[0] as RawEvent))
   const lastOf = (view: RawEvent) => (view.sessionId === null ? view : (viewsOf(view).at(-1) as RawEvent))
   const matching = views

@@ -1,22 +1,23 @@
 import { createHash, createPublicKey, verify } from "node:crypto"
 import * as x509 from "@peculiar/x509"
 
-/** What the server does next. Changes apply to the next requests. */
+/** How the server behaves. Changes apply to the next requests. */
 export interface AcmeBehaviour {
-  /** Rejects new orders with `rateLimited` and this Retry-After; undefined: it accepts them. */
+  /** If set, new orders are rejected with `rateLimited` and this Retry-After. */
   rateLimit: string | undefined
-  /** Answers every request with this status and no problem document; undefined: it works. */
+  /** If set, every request gets a response with this status and no problem document. */
   outage: number | undefined
-  /** Rejects the next nonces, as many as this says. */
+  /** Number of nonces that are rejected next. */
   badNonces: number
-  /** Names in certificates; undefined: those of the order. */
+  /** Names in certificates. Undefined for the names in the order. */
   issuedNames: readonly string[] | undefined
-  /** ms between the start of a certificate and now, and of its whole validity. */
+  /** Time since the start of a new certificate's validity, in ms. */
   age: number
+  /** Validity period of a certificate, in ms. */
   lifetime: number
 }
 
-/** An ACME server of RFC 8555 in the test's process. It checks signatures, nonces and names, and signs with its own key. */
+/** An ACME server (RFC 8555) in the test's process. Checks signatures, nonces and names, and signs with its own key. */
 export interface AcmeServer {
   directory: string
   /** The certificate of the authority, in PEM. */
@@ -24,11 +25,11 @@ export interface AcmeServer {
   behaviour: AcmeBehaviour
   /** Names of each issued certificate. */
   issued: string[][]
-  /** Orders, whatever became of them, and requests of any kind. */
+  /** Number of orders, including failed ones, and number of requests of any kind. */
   counts: { orders: number; requests: number }
   /** Contacts by account. */
   accounts: Map<string, string[]>
-  /** The port at which it asks for the answers to challenges. */
+  /** The port to which the server connects to verify challenges. */
   challengePort: number
   [Symbol.dispose](): void
 }
@@ -49,7 +50,7 @@ interface Order {
 
 interface Jws {
   payload: Record<string, unknown>
-  /** Of the account's key. */
+  /** Thumbprint of the account's key. */
   thumbprint: string
 }
 
@@ -103,7 +104,7 @@ export async function startAcmeServer(now: () => number = Date.now): Promise<Acm
     respond({ type: prefix + type, detail }, status, headers)
   const url = (path: string) => `${listener.url.origin}/${path}`
 
-  /** Verifies a request. Returns the response to a request that is not valid. */
+  /** Verifies a request and returns its content. If it is invalid, returns the response. */
   const open = async (request: Request): Promise<Jws | Response> => {
     const {
       protected: header = "",
@@ -152,7 +153,7 @@ export async function startAcmeServer(now: () => number = Date.now): Promise<Acm
     ...(error ? { error } : {}),
   })
 
-  /** Asks the name's server for the answer, which is on this machine. */
+  /** Requests the challenge file of a name. Its server is always on this machine. */
   const validate = async (authorization: Authorization) => {
     const { name, token, thumbprint } = authorization
     const path = `/.well-known/acme-challenge/${token}`
@@ -239,7 +240,7 @@ export async function startAcmeServer(now: () => number = Date.now): Promise<Acm
     if (kind === "challenge" && authorization) {
       if (request.headers.get("content-type") !== "application/jose+json")
         return reject(415, "malformed", "type")
-      // An empty payload only asks for the state.
+      // Further requests only ask for the status.
       if (authorization.status === "pending") await validate(authorization)
       return respond(shownChallenge(id, authorization))
     }
@@ -267,7 +268,7 @@ function decode(text: string): unknown {
   return JSON.parse(Buffer.from(text, "base64url").toString())
 }
 
-/** RFC 7638 */
+/** The thumbprint of a key (RFC 7638). */
 function thumbprintOf({ crv, kty, x, y }: Jwk): string {
   return createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url")
 }

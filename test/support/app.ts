@@ -11,7 +11,7 @@ export interface TestApp {
   store: Store
   /** Sends a request to the app, which does not listen. */
   send: (request: Request) => Promise<Response>
-  /** The app's clocks, which do not advance by themselves: `now` in Unix ms, and the ms by which the wall clock is ahead of it. */
+  /** The app's clocks, which do not advance on their own. `now` is in Unix ms. The wall clock is `ahead` ms ahead. */
   clock: { now: number; ahead: number }
   /** Log lines as JSON. */
   logged: string[]
@@ -22,13 +22,13 @@ export interface TestApp {
   close: () => Promise<void>
 }
 
-/** The cheapest hash: tests of the app are not about its cost. */
+/** The cheapest password hash, so that tests are fast. */
 export const cheapHash = { memoryCost: 8, timeCost: 1 }
 
 /** Time of the app's clocks when it opens, Unix ms. */
 const openedAt = Date.UTC(2026, 7, 1, 12)
 
-/** Opens the whole server on a database of its own, without listening. `changes` replaces dependencies of the routes. */
+/** Opens a complete server on a new database, without listening. `changes` replaces dependencies of the routes. */
 export function openApp(
   changes: (deps: AppDeps) => Partial<AppDeps> = () => ({}),
   options: Partial<
@@ -104,7 +104,7 @@ export function openApp(
   }
 }
 
-/** Creates a key, as the command line does. It has all scopes on all websites, no rate limit and no end, unless `grant` says otherwise. */
+/** Creates a key, as the command line does. By default, it has all scopes on all websites and no limits. */
 export function giveKey(
   { store: { db, registry }, clock }: TestApp,
   grant: Partial<KeyGrant> = {},

@@ -9,7 +9,7 @@ import type { Scope } from "../../src/query/query.ts"
 import type { ReportSource } from "../../src/query/reports/step.ts"
 import type { LinkedVisitor } from "../../src/store/identity-resolution.ts"
 
-/** An event in the short form of a test. */
+/** An event in a short form for tests. */
 export interface TestEvent {
   name: string
   /** Default: custom. */
@@ -31,7 +31,7 @@ const idOf: Record<IdKind, (event: TestEvent) => string | null | undefined> = {
   profiles: ({ profile }) => profile,
 }
 
-/** A report source over events in memory, which are in the order of receipt. */
+/** A report source for events in memory, in the order in which they were received. */
 export function sourceOf(
   events: readonly TestEvent[],
   /** Per website: anonymous ids with their profiles. */
@@ -126,7 +126,7 @@ export function sourceOf(
 }
 
 function idsAreKnown(): never {
-  throw new Error("the ids of events in memory are known")
+  throw new Error("the ids of events in memory need no lookup")
 }
 
 function columnsOf(

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { eventually } from "../harness.ts"
 import { repository } from "./repository.ts"
 
-// A real ClickHouse server for tests: the library of the npm package chdb, in a process of its own.
+// A real ClickHouse server for tests: the library of the npm package chdb, in a separate process.
 
 const version = "3.4.0"
 const home = join(tmpdir(), `databuddy-chdb-${version}`)
@@ -22,7 +22,7 @@ interface EngineOptions {
   config?: string
 }
 
-/** Starts a server that keeps its data in `data`. Resolves when it answers. */
+/** Starts a server that keeps its data in `data`. Resolves when it responds to requests. */
 export async function startEngine(
   data: string,
   port: number,
@@ -43,7 +43,7 @@ export async function startEngine(
   return { kill }
 }
 
-/** Fetches the library if it is not there. */
+/** Installs the library if it is missing. */
 export function install(): void {
   if (existsSync(library)) return
   mkdirSync(home, { recursive: true })

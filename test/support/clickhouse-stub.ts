@@ -7,9 +7,10 @@ import { nodeOf } from "../../src/store/node-ids.ts"
 export type StubOperation = "query" | "select" | "insert" | "record" | "delete" | "create"
 
 /**
- * What happens to a request: a status with ClickHouse's number of the error; the connection ends before the rows were stored, or after
- * that and before the answer; the answer never comes. Of the rows of a result, the connection ends after half of them, or a proxy
- * passes on only half of them.
+ * What goes wrong with a request. An object: the response has this status and ClickHouse error number. `cut`: the
+ * connection ends before the rows are stored. `answer lost`: it ends after they are stored. `hangs`: there is no
+ * response. `cut in half`: the connection ends after half of the rows of a result. `half`: the response ends normally
+ * after half of the rows, as if a proxy had shortened it.
  */
 export type StubFault =
   | { status: number; number: number }
@@ -26,7 +27,7 @@ export interface ClickHouseStub extends AsyncDisposable {
   /** Ids of all inserted rows, in the order of the inserts. */
   inserts: number[][]
   migrations: [name: string, checksum: string, cluster: string][]
-  /** Undefined: the table of migrations does not exist. */
+  /** False if the table of migrations does not exist. */
   hasTables: boolean
   writers: Map<string, { sequence: number; shippedId: number; shippedAt?: number }>
   /** Pairs of an event and its original, from statements that look for duplicates. */
@@ -38,16 +39,16 @@ export interface ClickHouseStub extends AsyncDisposable {
   queries: string[]
   /** The rows of the results of these queries. */
   queryRows: unknown[][]
-  /** How many requests the client gave up before they were answered. */
+  /** Number of requests that the client aborted before the response was complete. */
   abandoned: number
-  /** How many results of the query API were sent completely. */
+  /** Number of results of the query API that were sent completely. */
   answered: number
   authorizations: Set<string>
-  /** Called for each request; returns what goes wrong. */
+  /** Called for each request. Returns what goes wrong, if anything. */
   fault: (operation: StubOperation) => StubFault | undefined
 }
 
-/** The requests that the product sends to ClickHouse, in memory, over HTTP. */
+/** Starts an HTTP server that answers the requests that the product sends to ClickHouse, with data in memory. */
 export async function startClickHouseStub(): Promise<ClickHouseStub> {
   const state: Omit<ClickHouseStub, "url" | typeof Symbol.asyncDispose> = {
     events: new Map(),
@@ -77,7 +78,7 @@ export async function startClickHouseStub(): Promise<ClickHouseStub> {
   })
 }
 
-/** The client can pause between two writes. */
+/** Small, so that the client can pause the response between two writes. */
 const rowsPerWrite = 50
 
 type State = Omit<ClickHouseStub, "url" | typeof Symbol.asyncDispose>
@@ -142,7 +143,7 @@ function selectedEvents(state: State, statement: string, body: Buffer): unknown[
       ([, name = "", value = ""]) => [name, value],
     ),
   )
-  /** The value of the parameter at the end of `before`; undefined: the statement has no such condition. */
+  /** The value of the parameter that follows `before`; undefined if the statement has no such condition. */
   const value = (before: string) => {
     const [, name] = new RegExp(`${before}\\{(\\w+):`).exec(statement) ?? []
     return name === undefined ? undefined : values.get(name)
@@ -268,7 +269,7 @@ const isOfDay = (event: StoredEvent, website: string, day: number) =>
 
 const dayOf = ({ timestamp }: StoredEvent) => Math.floor(timestamp / 86_400_000)
 
-/** The pairs of the events in the range of a statement with those of lower nodes. */
+/** Records pairs of duplicates on different nodes, if one of the copies is in the range of a statement. */
 function addDuplicates(state: State, events: readonly StoredEvent[], statement: string): void {
   const [, after, last] = /id > (\d+) and id <= (\d+)/.exec(statement) ?? []
   const keyOf = (event: StoredEvent) => JSON.stringify([event.event_id, event.website_id, event.credential])
@@ -295,7 +296,7 @@ function deleteEvents({ events }: State, statement: string): void {
   const ids = new Set(/id in \(([\d,]+)\)/.exec(statement)?.[1]?.split(",").map(Number))
   const numbersIn = (match: RegExpExecArray) => match.slice(1).map(Number)
   const ranges = [...statement.matchAll(/id between (\d+) and (\d+)/g)].map(numbersIn)
-  // With them, only events on these days are deleted.
+  // If there are any, only events on these days are deleted.
   const days = [...statement.matchAll(/toDate32\((\d+)\), (\d+)\)/g)].map(numbersIn)
   for (const [id, event] of events) {
     if (days.length > 0 && !days.some(([day, row]) => day === dayOf(event) && row === id)) continue
@@ -303,7 +304,7 @@ function deleteEvents({ events }: State, statement: string): void {
   }
 }
 
-/** The columns that can be null, are integers, or a flag; all others are texts. */
+/** Columns that can be null. All columns are texts, except `integers` and the flag `crawler`. */
 const nullable = new Set(["anonymous_id", "session_id", "profile_id", "path", "event_id", "properties"])
 const integers = new Set(["id", "ts", "received_at"])
 

@@ -20,7 +20,7 @@ export function setAhead(file: string, seconds: number): void {
   writeFileSync(file, new BigInt64Array([BigInt(seconds)]), { flag: existsSync(file) ? "r+" : "w" })
 }
 
-/** Sets the clock of the processes with this CLOCK_FILE to `at` (Unix ms), whatever this process's own clock says. */
+/** Sets the clock of the processes with this CLOCK_FILE to `at` (Unix ms), regardless of this process's own clock. */
 export function setClock(file: string, at: number): void {
   setAhead(file, ownAhead() + Math.round((at - Date.now()) / 1_000))
 }

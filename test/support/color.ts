@@ -9,7 +9,7 @@ export function parseHex(text: string): Rgb {
   return [channel(0), channel(2), channel(4)]
 }
 
-/** `share` of `color`, the rest of `ground`, as `color-mix(in srgb, …)` does. */
+/** Mixes `share` of `color` with `ground`, as `color-mix(in srgb, …)` does. */
 export function mix(color: Rgb, share: number, ground: Rgb): Rgb {
   const at = (index: 0 | 1 | 2) => color[index] * share + ground[index] * (1 - share)
   return [at(0), at(1), at(2)]
@@ -81,7 +81,7 @@ export function lab([red, green, blue]: Rgb): [lightness: number, a: number, b: 
   return [116 * f(y) - 16, 500 * (f(x) - f(y)), 200 * (f(y) - f(z))]
 }
 
-/** The difference of two colors by CIE76: about 2 can just be noticed side by side. */
+/** The difference between two colors by CIE76. A difference of about 2 is just noticeable side by side. */
 export function difference(one: Rgb, other: Rgb): number {
   const [first, second] = [lab(one), lab(other)]
   return Math.hypot(first[0] - second[0], first[1] - second[1], first[2] - second[2])

@@ -2,7 +2,7 @@ import { join } from "node:path"
 import type { Context } from "../../src/terminal/context.ts"
 import { repository } from "./repository.ts"
 
-/** The process of a command that runs in the test's process, or of its schedule. `output` collects what it prints. */
+/** The context of a command or a schedule that runs in the test's process. `output` collects what it prints. */
 export function commandContext(options: {
   now: () => number
   env: NodeJS.ProcessEnv

@@ -7,7 +7,7 @@ export function readPage(path: string): string {
   return readFileSync(join(repository, path), "utf8")
 }
 
-/** The code blocks of a page in this language, in order. */
+/** The code blocks of a page in the given language, in order. */
 export function codeBlocks(page: string, language: string): string[] {
   return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
     ([, text = ""]) => text,

@@ -1,4 +1,4 @@
-/** PATH, TMPDIR and the time zone. The others belong to test/dates.ts, which fakes the time. */
+/** Variables that child processes inherit. The last two are set by test/dates.ts, which fakes the time. */
 const inherited = ["PATH", "TMPDIR", "TZ", "LD_PRELOAD", "CLOCK_FILE"]
 
 /** The environment of a child process: `more`, and nothing else from the developer's shell. */

@@ -1,6 +1,6 @@
 /**
- * Runs `work`. Returns the most CPU time that this thread spent without running a timer, and all that it spent, in ms.
- * Time in which the thread waited for a core is not counted, so that a busy machine changes nothing.
+ * Runs `work`. Returns the longest CPU time that this thread spent without running a timer, and its total CPU time, in
+ * ms. Does not count the time that the thread waits for a core, so a busy machine does not affect the result.
  */
 export async function timeEventLoop(
   work: () => Promise<unknown>,

@@ -6,14 +6,14 @@ import {
 } from "../../src/store/contexts.ts"
 import type { EventRow } from "../../src/store/events.ts"
 
-/** Both contexts, with a value for each field by its place in its context. */
+/** Both contexts. `valueAt` returns the value of a field from its index in its context. */
 export function contextsOf(valueAt: (place: number) => string): {
   client: ClientContext
   acquisition: AcquisitionContext
 } {
   const filled = (fields: readonly string[]) =>
     Object.fromEntries(fields.map((field, place) => [field, valueAt(place)]))
-  // fromEntries loses the names.
+  // `fromEntries` loses the field names from the type.
   return {
     client: filled(clientFields) as ClientContext,
     acquisition: filled(acquisitionFields) as AcquisitionContext,
@@ -123,7 +123,7 @@ export function oddEvents(changes: Partial<EventRow> = {}): EventRow[] {
     ),
     eventRow({ kind: "error", ...plain }),
     eventRow({ ...contextsOf((place) => (place === 1 ? "only" : "")), ...plain }),
-    // The same event twice: two events.
+    // The same event twice, which counts as two events.
     eventRow(plain),
     eventRow(plain),
   ]

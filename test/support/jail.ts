@@ -10,8 +10,8 @@ import { repository } from "./repository.ts"
 export type JailedProcess = Bun.Subprocess<"ignore", "pipe", "pipe">
 
 /**
- * A folder that a program sees as `/`, with nothing in it but our binary, the system libraries that it and its addon
- * name, an empty /tmp and /data, and /proc, without which JavaScriptCore cannot find its stack and aborts.
+ * A folder that a program sees as `/`. It contains only our binary, the system libraries that the binary and its addon
+ * load, empty folders /tmp and /data, and /proc, without which JavaScriptCore cannot find its stack and aborts.
  */
 export interface Jail {
   readonly root: string
@@ -22,16 +22,16 @@ export interface Jail {
 
 // /proc is bound in a separate mount namespace, so it needs no unmount. Each command replaces the previous one (exec).
 const enter = 'mount --rbind /proc "$0/proc" && exec chroot "$0" /databuddy "$@"'
-/** `chroot` is in a folder that the PATH of a user often lacks. */
+/** The folder of `chroot` is often missing from a user's PATH. */
 const env = { PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` }
 const asRoot = ["unshare", "--mount"]
 const asUser = ["unshare", "--user", "--map-root-user", "--mount"]
 
-/** How to create a jail on this machine: as root or with user namespaces; undefined if neither works. */
+/** The command that enters a jail on this machine, as root or in a user namespace. Undefined if neither works. */
 export function jailCommand(): readonly string[] | undefined {
   if (process.platform !== "linux") return undefined
   return [asRoot, asUser].find((command) => {
-    // A shell that does not find chroot returns 127 too.
+    // A shell that cannot find chroot also returns 127, so look for chroot first.
     const probe =
       'command -v chroot && mkdir "$0/proc" && mount --rbind /proc "$0/proc" && { chroot "$0" /none; test $? = 127; }'
     using root = temporaryFolder()

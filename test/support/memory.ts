@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 
-/** Resident memory of a process in MiB; `peak`: the most ever. Only Linux has it in a file. */
+/** Resident memory of a process, now and at its peak, in MiB. Works only on Linux. */
 export function memoryOf({ pid }: { pid: number }): { now: number; peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, "utf8")
   const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1_024

@@ -2,7 +2,7 @@
 
 type Value = string | number | Value[] | { [name: string]: Value }
 
-/** A file with a record for each IPv4 network in CIDR notation. Networks must not overlap. `builtAt`: Unix ms. */
+/** A file with a record for each IPv4 network in CIDR notation. Networks must not overlap. `builtAt` is in Unix ms. */
 export function mmdbFile(records: Record<string, Value>, builtAt: number): Buffer {
   // A node has a child for each bit: the index of a node, the text of a network with a record, or nothing.
   const nodes: [number | string | undefined, number | string | undefined][] = [[undefined, undefined]]
@@ -33,7 +33,7 @@ export function mmdbFile(records: Record<string, Value>, builtAt: number): Buffe
   const tree = Buffer.alloc(nodes.length * 6)
   for (const [index, children] of nodes.entries()) {
     for (const [side, child] of children.entries()) {
-      // The record of a network is after the tree and 16 bytes of zeros; the number of nodes means nothing was found.
+      // Records come after the tree and 16 zero bytes. The number of nodes means that there is no record.
       const found = typeof child === "string" ? nodes.length + 16 + (offsets.get(child) ?? 0) : child
       tree.writeUIntBE(found ?? nodes.length, index * 6 + side * 3, 3)
     }
@@ -66,7 +66,7 @@ function encode(value: Value): Buffer {
   return Buffer.concat([control(7, entries.length), ...entries.flat().map(encode)])
 }
 
-/** The type and size of a value. Types above 7 take a second byte; sizes from 29 on too. */
+/** The type and size of a value. Types above 7 need another byte, and so do sizes of 29 and more. */
 function control(type: number, size: number): Buffer {
   const [short, rest] = size < 29 ? [size, []] : [29, [size - 29]]
   return Buffer.from(type > 7 ? [short, type - 7, ...rest] : [(type << 5) | short, ...rest])

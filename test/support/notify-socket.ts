@@ -2,10 +2,10 @@ import { dlopen, FFIType } from "bun:ffi"
 
 // The receiving end of sd_notify(3), as systemd opens it. Bun has no Unix datagram sockets.
 
-/** Bytes of the longest message. */
+/** Maximum size of a message, in bytes. */
 const messageSize = 4_096
 
-/** Binds a Unix datagram socket. A `name` that starts with '@' is outside the file system. Throws if it cannot be bound. */
+/** Binds a Unix datagram socket. A `name` that starts with '@' is not in the file system. Throws if binding fails. */
 export function openNotifySocket(name: string) {
   const { i32, u32, ptr, i64, u64 } = FFIType
   const { symbols, close } = dlopen("libc.so.6", {

@@ -5,7 +5,7 @@ export interface Pick {
   /** An integer from `least` to `most`, both inclusive. */
   whole(least: number, most: number): number
   of<Item>(items: readonly Item[]): Item
-  /** True for this share of calls. */
+  /** True with this probability. */
   chance(share: number): boolean
 }
 

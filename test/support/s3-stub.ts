@@ -1,4 +1,4 @@
-/** The error that an S3 server answers with. */
+/** An error response of an S3 server. */
 export interface S3Fault {
   status: number
   code: string
@@ -12,9 +12,9 @@ export interface S3Stub extends Disposable {
   uploads: Map<string, Map<number, Uint8Array>>
   /** Number of requests for each operation. */
   requests: Record<string, number>
-  /** Called for each request; returns the error to answer with. */
+  /** Called for each request. Returns the error to respond with, if any. */
   fault: (operation: S3Operation) => S3Fault | undefined
-  /** Stores other bytes than were sent. */
+  /** If true, the stored bytes differ from those that were sent. */
   corrupts: boolean
 }
 
@@ -29,7 +29,7 @@ export type S3Operation =
   | "complete"
   | "abort"
 
-/** The S3 requests that the product uses, in memory, for one bucket. Requests must be signed with the access key `access`. */
+/** Starts an S3 server with one bucket in memory. Requests must be signed with the access key `access`. */
 export function startS3Stub(): S3Stub {
   const objects = new Map<string, Uint8Array>()
   const uploads = new Map<string, Map<number, Uint8Array>>()
@@ -116,7 +116,7 @@ function object(objects: Map<string, Uint8Array>, key: string): Response {
   return new Response(bytes, { headers: { ETag: '"x"', "Last-Modified": "Sat, 01 Aug 2026 12:00:00 GMT" } })
 }
 
-/** Objects per page, few enough that tests need several. */
+/** Objects per page. Small, so that tests need several pages. */
 const pageSize = 3
 
 function listing(objects: Map<string, Uint8Array>, query: URLSearchParams): Response {

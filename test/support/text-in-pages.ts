@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { Database } from "../../src/store/db/driver.ts"
 
-/** Where a text is in a database file. */
+/** A place of a text in a database file. */
 export interface TextInPage {
   /** The table or index of the page; "free" if it has none. */
   owner: string
@@ -10,7 +10,7 @@ export interface TextInPage {
   region: "leaf cells" | "interior cells" | "leaf unallocated" | "interior unallocated" | "overflow" | "free"
 }
 
-/** Finds every copy of a text in a database file without a -wal: SQLite's "Database File Format", 1.6. */
+/** Finds every copy of a text in a database file without a -wal. See SQLite's "Database File Format", section 1.6. */
 export function textInPages(path: string, text: string): TextInPage[] {
   const file = readFileSync(path)
   const db = new Database(path, { readonly: true })
