@@ -118,7 +118,7 @@ describe("a referrer is stored as URL, domain and type", () => {
 describe("a referrer is internal to", () => {
   const cases: [what: string, referrer: string, page: string, domain: string, type: string][] = [
     [
-      "the page's host, whatever the website's domain",
+      "the page's host, regardless of the website's domain",
       "https://a.test/x",
       "https://a.test/",
       "b.test",
@@ -126,7 +126,7 @@ describe("a referrer is internal to", () => {
     ],
     ["a page with www", "https://a.test/x", "https://www.a.test/", "b.test", "internal"],
     [
-      "an address with the same port or another",
+      "a local address, even on a different port",
       "http://localhost:3000/",
       "http://localhost:4000/",
       "b.test",
@@ -139,10 +139,10 @@ describe("a referrer is internal to", () => {
       "b.test",
       "other",
     ],
-    ["the domain where the page is unknown", "https://b.test/", "", "b.test", "internal"],
+    ["the domain if the page is unknown", "https://b.test/", "", "b.test", "internal"],
     ["nothing if neither is known", "https://b.test/", "", "", "other"],
     [
-      "a website in a search engine's domain",
+      "a website on a search engine's domain",
       "https://www.bing.com/",
       "https://www.bing.com/a",
       "bing.com",
@@ -154,14 +154,14 @@ describe("a referrer is internal to", () => {
   }
 })
 
-test("a referrer whose host is longer than a host name can be is none", () => {
+test("a referrer whose host is too long for a host name is ignored", () => {
   for (const scheme of ["https", "android-app"]) {
     const referrer = `${scheme}://${"a.".repeat(130)}com/`
     expect(contextOf({ referrer })).toMatchObject({ referrer: "", referrer_domain: "" })
   }
 })
 
-test("a click id of Meta does not make traffic paid: unpaid posts have one too", () => {
+test("a click id of Meta does not make traffic paid, because unpaid posts have one too", () => {
   const item = { referrer: "https://www.facebook.com/", fbclid: "abc" }
   expect(contextOf(item, page, "shop.example").referrer_type).toBe("social")
 })
@@ -201,8 +201,8 @@ describe("traffic is paid", () => {
         "search",
       ],
     ),
-    ["without a referrer", { utm_medium: "cpc" }, page, "ad"],
-    ["with a click ID that is not a text", { referrer: google, gclid: 7 }, page, "search"],
+    ["even without a referrer", { utm_medium: "cpc" }, page, "ad"],
+    ["not with a click ID that is not a string", { referrer: google, gclid: 7 }, page, "search"],
   ]
   for (const [what, item, url, type] of cases) {
     test(what, () => expect(contextOf(item, url).referrer_type).toBe(type as never))
@@ -217,10 +217,10 @@ describe("UTM values are", () => {
     ["not cut within a character", `${"x".repeat(127)}😀`, "", "x".repeat(127)],
     ["taken from the page's query if the item has none", undefined, "news", "news"],
     ["taken from the page's query if the item's is null", null, "news", "news"],
-    ["taken from the item first", "a", "b", "a"],
+    ["taken from the item if both have one", "a", "b", "a"],
     ["decoded", undefined, "spring%20sale+2026", "spring sale 2026"],
-    ["left out if they are not texts", 7, "", ""],
-    ["without NUL", "a\0b", "", "ab"],
+    ["left out if they are not strings", 7, "", ""],
+    ["stored without NUL", "a\0b", "", "ab"],
     ["well-formed", "a\ud800b", "", "a\ufffdb"],
   ]
   for (const [what, value, query, expected] of cases) {
@@ -233,8 +233,8 @@ describe("UTM values are", () => {
   }
 })
 
-// A query of 1 MiB would take 30 ms.
-test("of a page's query, only the first 8,192 characters are parsed", () => {
+// Parsing a query of 1 MiB would take 30 ms.
+test("only the first 8,192 characters of a page's query are parsed", () => {
   const at = (padding: number) =>
     contextOf({}, `https://a.test/?utm_source=first&${"x".repeat(padding)}&utm_medium=late`)
   expect(at(8_000)).toMatchObject({ utm_source: "first", utm_medium: "late" })

@@ -7,7 +7,7 @@ const annotations = ["2026-11-23", "2026-11-15", "2026-11-30", "2026-11-18", "20
 
 const range = { preset: undefined, from: "2026-11-15", to: "2026-11-29", days: 15 }
 
-test("the annotations of the first day of a range are told from those of its other days, sorted by date", () => {
+test("annotations on the first day of a range are separate from later ones, which are sorted by date", () => {
   const { first, later } = annotationsSince(annotations, range)
   expect(first.map(({ id }) => id)).toEqual(["1", "5"])
   expect(later.map(({ date }) => date)).toEqual(["2026-11-18", "2026-11-23"])
@@ -16,6 +16,6 @@ test("the annotations of the first day of a range are told from those of its oth
 test.each([
   { name: "a preset", range: { ...range, preset: "last_30d" } },
   { name: "an hour", range: { ...range, hour: "2026-11-15T13:00:00Z" } },
-] as const)("$name is not about the annotations of its first day", ({ range }) => {
+] as const)("$name has no annotations of its first day", ({ range }) => {
   expect(annotationsSince(annotations, range)).toEqual({ first: [], later: [] })
 })

@@ -37,7 +37,7 @@ function run(command: string[], cwd: string): string {
   return stdout.toString()
 }
 
-test("tar reads modes, owners, times, links and contents back", () => {
+test("tar reads the modes, owners, times, links and contents of an archive", () => {
   inFolder((folder) => {
     writeFileSync(join(folder, "a.tar.gz"), gzip(tar(entries, time)))
     const lines = run(["tar", "-tvzf", "a.tar.gz", "--full-time"], folder).trim().split("\n")
@@ -67,11 +67,11 @@ test.each([
   expect(write([...entries].reverse())).toEqual(write(entries))
 })
 
-test("gzip writes neither a time nor a system", () => {
+test("gzip output contains neither a time nor an operating system", () => {
   expect([...gzip(Buffer.from("text")).subarray(0, 10)]).toEqual([31, 139, 8, 0, 0, 0, 0, 0, 0, 255])
 })
 
-test("a tar archive ends with a whole record, also if its contents do", () => {
+test("a tar archive ends with a whole record for any length of its contents", () => {
   for (const length of [0, 1, 512, 10_240 - 512, 10_240 - 1_536]) {
     const bytes = tar([{ path: "a", mode: 0o644, content: new Uint8Array(length) }], time)
     expect(bytes.length % 10_240).toBe(0)
@@ -79,12 +79,12 @@ test("a tar archive ends with a whole record, also if its contents do", () => {
   }
 })
 
-test("tar refuses a path that does not fit into its header", () => {
+test("tar rejects a path that does not fit into its header", () => {
   expect(() => tar([{ path: "a".repeat(101), mode: 0o644, content: "" }], time)).toThrow("too long")
 })
 
 const python = Bun.which("python3")
-test.skipIf(!python)(`Python reads a zip archive back${python ? "" : " (skipped: needs python3)"}`, () => {
+test.skipIf(!python)(`Python can read a zip archive${python ? "" : " (skipped: needs python3)"}`, () => {
   inFolder((folder) => {
     writeFileSync(join(folder, "a.zip"), zip(filesOnly, time))
     const program = `
@@ -113,10 +113,10 @@ const packaged = [
 
 const rpmbuild = Bun.which("rpmbuild")
 test.skipIf(!rpmbuild)(
-  `two packages for rpm have the same bytes${rpmbuild ? "" : " (skipped: needs rpmbuild)"}`,
+  `two builds of an .rpm package have the same bytes${rpmbuild ? "" : " (skipped: needs rpmbuild)"}`,
   async () => {
     const bytes = await rpmPackage(packaged, "aarch64", facts)
-    // The time of the build has a resolution of one second.
+    // The build time has a resolution of one second.
     await Bun.sleep(1_100)
     expect(Buffer.from(bytes).equals(await rpmPackage(packaged, "aarch64", facts))).toBe(true)
     inFolder((folder) => {

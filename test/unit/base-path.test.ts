@@ -9,15 +9,15 @@ import { repository } from "../support/repository.ts"
 describe("below /stats,", () => {
   test.each([
     ["/stats/track", "/track", "is below it"],
-    ["/stats", "/", "is it"],
-    ["/stats/", "/", "is it with a slash"],
-    ["/stats?website_id=a", "/?website_id=a", "is it with a query"],
+    ["/stats", "/", "is the base path"],
+    ["/stats/", "/", "is the base path with a slash"],
+    ["/stats?website_id=a", "/?website_id=a", "is the base path with a query"],
     ["/stats/px.jpg?path=/stats/", "/px.jpg?path=/stats/", "is below it, with a query"],
-    ["/stats/stats/track", "/stats/track", "is below it twice: it is removed once"],
-    ["/track", "/track", "is what a proxy has left"],
-    ["/", "/", "is what a proxy has left"],
-    ["/statistics/track", "/statistics/track", "only begins with the same letters"],
-    ["/STATS/track", "/STATS/track", "has other letters"],
+    ["/stats/stats/track", "/stats/track", "contains it twice, and only the first is removed"],
+    ["/track", "/track", "comes from a proxy that has removed it"],
+    ["/", "/", "comes from a proxy that has removed it"],
+    ["/statistics/track", "/statistics/track", "only starts with the same letters"],
+    ["/STATS/track", "/STATS/track", "is in upper case"],
     ["/track/stats/", "/track/stats/", "contains it elsewhere"],
   ])("%s means %s: it %s", (path, meaning) => {
     expect(withoutBasePath(path, "/stats")).toBe(meaning)
@@ -27,7 +27,7 @@ describe("below /stats,", () => {
   })
 })
 
-test("without a base path, every path means itself", () => {
+test("without a base path, every path stays unchanged", () => {
   for (const path of ["/stats/track", "/", "/track?x=1"]) expect(withoutBasePath(path, "")).toBe(path)
 })
 
@@ -48,7 +48,7 @@ describe("the dashboard's router", () => {
     { basePath: "/tools/stats", href: "https://a.example/tools/stats/w/shop/events?f=eq%3Apath%3A%2F" },
     // Opened on the server itself, without the proxy.
     { basePath: "/stats", href: "https://a.example/w/shop/events?f=eq%3Apath%3A%2F" },
-  ])("has the same paths below '$basePath', and adds it when it navigates", ({ basePath, href }) => {
+  ])("has the same paths below '$basePath', and adds it to URLs", ({ basePath, href }) => {
     const { router, location } = openRouter(href, basePath)
     expect(router.location.value).toMatchObject({ base: "/w/shop", website: "shop", page: "events" })
     expect(router.path).toBe("/w/shop/events?f=eq%3Apath%3A%2F")
@@ -67,7 +67,7 @@ test.each([
   ["", "theme"],
   ["/stats", "/stats:theme"],
 ])(
-  "below %j, the dashboard stores its theme as %s: other applications of the host have a theme too",
+  "below %j, the dashboard stores its theme as %s, because other applications on the host may store one too",
   (basePath, name) => {
     const stored = new Map([["theme", "that of another"]])
     const storage = storageBelow(basePath, {
@@ -81,7 +81,7 @@ test.each([
   },
 )
 
-test("no file of the dashboard requests or links to a path without --base-path", () => {
+test("no file of the dashboard requests a path or links to it without the base path", () => {
   const folder = join(repository, "src/dashboard")
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
     /\.tsx?$/.test(name),

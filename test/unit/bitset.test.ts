@@ -16,7 +16,7 @@ import { mulberry32, picker } from "../support/random.ts"
 const size = 1_000
 const random = picker(mulberry32(1))
 const ids = Uint32Array.from({ length: 400 }, () => random.whole(0, size))
-// Every bit of a word, the sign bit too, and the last id.
+// Includes every bit of a word, even the sign bit, and the last id.
 ids.set(Uint32Array.from({ length: 32 }, (_, bit) => 64 + bit))
 ids[50] = size
 
@@ -31,7 +31,7 @@ function indexesOf({ first, end, at }: Selection): number[] {
   return at ? [...at] : Array.from({ length: end - first }, (_, n) => first + n)
 }
 
-describe("a bitset does what a Set does", () => {
+describe("a bitset behaves like a Set", () => {
   for (const [name, selection] of Object.entries(selections)) {
     const selected = indexesOf(selection).map((index) => ids[index] as number)
     const expected = [...new Set(selected)].filter((id) => id !== 0).sort((a, b) => a - b)
@@ -51,7 +51,7 @@ describe("a bitset does what a Set does", () => {
       expect(marks).toEqual(newBitset(size))
     })
 
-    test(`with ${name} that are searched for other ids`, () => {
+    test(`with ${name} searched for the ids in a bitset`, () => {
       const bits = newBitset(size)
       setBits(
         bits,
@@ -69,7 +69,7 @@ describe("a bitset does what a Set does", () => {
       )
     })
 
-    test(`with ${name} that are united with others`, () => {
+    test(`with ${name} added to other ids`, () => {
       const [bits, other] = [newBitset(size), newBitset(size)]
       const half = { first: 0, end: 100, at: undefined }
       addToBitset(bits, ids, half)
@@ -78,7 +78,7 @@ describe("a bitset does what a Set does", () => {
       expect(uniteBitsets(bits, other)).toBe(new Set(selected.filter((id) => !before.has(id))).size)
     })
 
-    test(`with ${name} that get labels`, () => {
+    test(`with ${name} labeled and counted by label`, () => {
       const bits = newBitset(size)
       setBits(bits, ids, selection)
       const labels = new Uint32Array(size + 1)

@@ -28,7 +28,7 @@ const lists: [list: string, entries: unknown[][]][] = [
   ["events, as stored before blocks had slices", keys.map((key, index) => [key, index + 1])],
 ]
 
-test.each(lists)("a key is found in a list of keys with %s, whatever the others contain", (_, entries) => {
+test.each(lists)("a key is found in a list of keys with %s, whatever other keys contain", (_, entries) => {
   const text = JSON.stringify(entries)
   const all = openRest(block, text)
   const numbersOf = (property: ReturnType<typeof findInRest>) =>

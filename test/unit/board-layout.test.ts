@@ -18,7 +18,7 @@ type Tile = Placement & { id: string }
 
 const directions: Direction[] = ["left", "right", "up", "down"]
 
-/** Pairs of tiles that share a cell, tiles outside the board, and tiles with a gap above them. */
+/** Pairs of tiles that overlap, tiles outside the board or of a wrong size, and tiles with a gap above them. */
 function faults(tiles: readonly Tile[]): string[] {
   return tiles.flatMap((tile, index) => [
     ...tiles
@@ -32,7 +32,7 @@ function faults(tiles: readonly Tile[]): string[] {
   ])
 }
 
-/** One line per tile: id x,y width×height. */
+/** One text per tile: `id x,y width×height`. */
 function drawn(tiles: readonly Tile[]): string[] {
   return tiles.map(({ id, x, y, width, height }) => `${id} ${x},${y} ${width}×${height}`)
 }
@@ -43,7 +43,7 @@ const row: Tile[] = [
   { id: "c", x: 0, y: 2, width: 12, height: 3 },
 ]
 
-test("no tiles overlap, leave the board or float after any sequence of moves", () => {
+test("after any sequence of moves, no tiles overlap, leave the board or float", () => {
   for (let seed = 1; seed <= 40; seed++) {
     const random = mulberry32(seed)
     const whole = (min: number, max: number) => min + Math.floor(random() * (max - min + 1))
@@ -75,25 +75,25 @@ describe("an arrow key", () => {
   const steps: [string, string, Direction, string[]][] = [
     ["down moves a tile past the next one below", "a", "down", ["b 6,0 6×2", "c 0,2 12×3", "a 0,5 6×2"]],
     ["up moves a tile past the next one above", "c", "up", ["c 0,0 12×3", "a 0,3 6×2", "b 6,3 6×2"]],
-    ["right changes places with a tile beside it", "a", "right", ["b 0,0 6×2", "a 6,0 6×2", "c 0,2 12×3"]],
-    ["left changes places with a tile beside it", "b", "left", ["b 0,0 6×2", "a 6,0 6×2", "c 0,2 12×3"]],
-    ["up leaves a tile at the top", "a", "up", drawn(row)],
-    ["down leaves the last tile", "c", "down", drawn(row)],
-    ["left leaves a tile at the edge", "a", "left", drawn(row)],
-    ["leaves all tiles if none has the id", "x", "left", drawn(row)],
+    ["right swaps a tile with the one beside it", "a", "right", ["b 0,0 6×2", "a 6,0 6×2", "c 0,2 12×3"]],
+    ["left swaps a tile with the one beside it", "b", "left", ["b 0,0 6×2", "a 6,0 6×2", "c 0,2 12×3"]],
+    ["up does not move a tile at the top", "a", "up", drawn(row)],
+    ["down does not move the last tile", "c", "down", drawn(row)],
+    ["left does not move a tile at the edge", "a", "left", drawn(row)],
+    ["moves nothing if no tile has the id", "x", "left", drawn(row)],
   ]
   test.each(steps)("%s", (_, id, direction, expected) => {
     expect(drawn(stepTile(row, id, direction))).toEqual(expected)
   })
 
-  test("to the side moves a tile by a column where there is room", () => {
+  test("left or right moves a tile by a column if there is room", () => {
     const alone: Tile[] = [{ id: "a", x: 4, y: 0, width: 3, height: 2 }]
     expect(drawn(stepTile(alone, "a", "right"))).toEqual(["a 5,0 3×2"])
     expect(drawn(stepTile(alone, "a", "left"))).toEqual(["a 3,0 3×2"])
   })
 })
 
-test("a tile that grows moves those that it covers", () => {
+test("a tile that grows moves the tiles that it would cover", () => {
   expect(drawn(resizeTile(row, "a", { width: 8, height: 3 }))).toEqual([
     "a 0,0 8×3",
     "b 6,3 6×2",
@@ -101,7 +101,7 @@ test("a tile that grows moves those that it covers", () => {
   ])
 })
 
-test("a new tile gets the first place that it fits into", () => {
+test("a new tile is placed in the first gap that is large enough", () => {
   const place = (tiles: readonly Placement[], width: number, height: number) => {
     const { x, y } = freePlace(tiles, { width, height })
     return [x, y]

@@ -59,21 +59,21 @@ describe("the parameters of a tile", () => {
     { name: "trend", granularity: "daily" },
   ]
 
-  test("have the comparison and granularity of the page where the tile has any", () => {
+  test("have the page's comparison and granularity if the tile's parameters have any", () => {
     expect(parametersOf(parameters, "matching_weekdays", "hourly")).toEqual([
       { name: "summary", id: "0", limit: 5, compare: "matching_weekdays" },
       { name: "trend", id: "1", granularity: "hourly" },
     ])
   })
 
-  test("compare nothing if the page does not", () => {
+  test("have no comparison if the page has none", () => {
     expect(parametersOf(parameters, undefined, "weekly")).toEqual([
       { name: "summary", id: "0", limit: 5 },
       { name: "trend", id: "1", granularity: "weekly" },
     ])
   })
 
-  test("have the granularity of the tile if the page chooses none", () => {
+  test("keep the tile's granularity if the page has none", () => {
     expect(parametersOf(parameters, undefined, undefined)[1]).toEqual({
       name: "trend",
       id: "1",

@@ -26,7 +26,7 @@ describe("nesting is counted outside of strings", () => {
     if (depth > 0) expect(isNestedDeeper(text, depth - 1)).toBe(true)
   })
 
-  test("for any JSON it equals the depth of the parsed value", () => {
+  test("for any JSON, it equals the depth of the parsed value", () => {
     const random = picker(mulberry32(7))
     for (let round = 0; round < 2_000; round++) {
       const value = anything(random, 6)
@@ -52,7 +52,7 @@ function depthOf(value: unknown): number {
     : 0
 }
 
-describe("the memory of a large body is freed when its text is read, also of one", () => {
+describe("the memory of a large body is freed when its text has been read, even if the body", () => {
   const text = JSON.stringify({ text: "x".repeat(100_000) })
   const random = picker(mulberry32(1))
   const incompressible = JSON.stringify(Array.from({ length: 50_000 }, () => random.whole(0, 1e9)))
@@ -62,11 +62,11 @@ describe("the memory of a large body is freed when its text is read, also of one
     headers: Record<string, string>,
     error?: string,
   ][] = [
-    ["that is plain", Buffer.from(text), {}, ""],
-    ["that is compressed", gzipSync(incompressible), { "content-encoding": "gzip" }, ""],
-    ["that is no JSON", Buffer.from(text.slice(1)), {}, "invalid_json"],
-    ["that is no UTF-8", Buffer.from(text.replace("x", "\xff"), "latin1"), {}, "invalid_utf8"],
-    ["that is no gzip", Buffer.from(text), { "content-encoding": "gzip" }, "invalid_gzip"],
+    ["is plain text", Buffer.from(text), {}, ""],
+    ["is compressed", gzipSync(incompressible), { "content-encoding": "gzip" }, ""],
+    ["is not JSON", Buffer.from(text.slice(1)), {}, "invalid_json"],
+    ["is not UTF-8", Buffer.from(text.replace("x", "\xff"), "latin1"), {}, "invalid_utf8"],
+    ["is not gzip", Buffer.from(text), { "content-encoding": "gzip" }, "invalid_gzip"],
   ]
   test.each(cases)("%s", async (_, body, headers, error) => {
     const buffer = new Uint8Array(body).buffer
@@ -88,7 +88,7 @@ describe("the memory of a large body is freed when its text is read, also of one
   })
 })
 
-test("large gzip bodies that wait take the memory of their content, so that their number is limited", async () => {
+test("waiting gzip bodies reserve the memory of their decompressed content, which limits their number", async () => {
   const body = gzipSync(JSON.stringify({ text: "x".repeat(1_500_000) }))
   const deps = {
     bodyBudget: new BodyBudget(6e6),
@@ -142,7 +142,7 @@ test("twelve large gzip bodies that arrive together are decompressed in differen
   expect(most).toBeLessThanOrEqual(2)
 })
 
-/** A clock that is `ms` later in each call. */
+/** A clock that advances by `ms` in each call. */
 function increasingBy(ms: number): () => number {
   let now = 0
   return () => (now += ms)
@@ -168,7 +168,7 @@ describe("the budget of unfinished bodies", () => {
   }
   const full = expect.objectContaining({ reason: "queue_full" })
 
-  test("gives each address up to a quarter", () => {
+  test("allows each address up to a quarter", () => {
     const { reserve } = open(8 * mebibyte)
     const first = [reserve("10.0.0.1", mebibyte), reserve("10.0.0.1", mebibyte)]
     expect(() => reserve("10.0.0.1", 1)).toThrow(full)
@@ -182,7 +182,7 @@ describe("the budget of unfinished bodies", () => {
     expect(() => reserve("10.0.0.6", 1)).toThrow(full)
   })
 
-  test("counts small bodies with at least the overhead of a request", () => {
+  test("counts a small body as at least the overhead of a request", () => {
     const { reserve } = open(4 * mebibyte)
     for (let index = 0; index < 256; index++) reserve("10.0.0.1", 10)
     expect(() => reserve("10.0.0.1", 10)).toThrow(full)
@@ -201,14 +201,14 @@ describe("the budget of unfinished bodies", () => {
     }
   })
 
-  test("accepts the largest body if there is no other, however small the budget is", () => {
+  test("accepts the largest body if there is no other, even if the budget is smaller", () => {
     const { reserve } = open(1_024)
     reserve("10.0.0.1", 2 * mebibyte).release()
     reserve("10.0.0.1", 2 * mebibyte)
     expect(() => reserve("10.0.0.2", 1)).toThrow(full)
   })
 
-  test("looks up no address while there is room for all", () => {
+  test("looks up no addresses while there is enough room for all", () => {
     const { reserve, looked } = open(8 * mebibyte)
     for (let index = 0; index < 100; index++) reserve("10.0.0.1", 10)
     expect(looked).toEqual([])

@@ -9,10 +9,10 @@ const sessions: [
   bounce: boolean,
 ][] = [
   ["one view of less than 10 s is a bounce", 1, false, 9.9, true],
-  ["one view of 10 s is not", 1, false, 10, false],
-  ["two views are not", 2, false, 1, false],
-  ["a session without a view is not", 0, false, 0, false],
-  ["one view with another event is not", 1, true, 1, false],
+  ["one view of 10 s is not a bounce", 1, false, 10, false],
+  ["two views are not a bounce", 2, false, 1, false],
+  ["a session without a view is not a bounce", 0, false, 0, false],
+  ["one view with another event is not a bounce", 1, true, 1, false],
 ]
 
 test.each(sessions)("%s", (_, views, hasOtherEvents, seconds, bounce) => {

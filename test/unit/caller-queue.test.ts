@@ -12,7 +12,7 @@ const limits: QueueLimits = {
   maxWait: 60_000,
 }
 
-/** Ends what a test leaves in a queue, which would be rejected during another file. */
+/** Cancels requests that a test leaves in a queue. Otherwise, they would be rejected during another file. */
 let clients: AbortController
 beforeEach(() => {
   clients = new AbortController()
@@ -36,12 +36,12 @@ class Requests {
       this.began.push(name)
       return new Promise<void>((resolve) => this.#ends.push(resolve))
     })
-    // Many tests do not wait for it.
+    // Many tests do not wait for the request.
     request.catch(() => {})
     return request
   }
 
-  /** Ends the one that started first. */
+  /** Ends the running request that started first. */
   async end(): Promise<void> {
     this.#ends.shift()?.()
     await Bun.sleep(0)
@@ -54,7 +54,7 @@ async function reasonOf(refused: Promise<unknown>): Promise<string | undefined> 
 }
 
 describe("a slot", () => {
-  test("goes to the callers in turn", async () => {
+  test("goes to each caller in turn", async () => {
     const requests = new Requests({ running: 2 })
     for (const name of ["a", "a", "a", "a", "a", "b", "b", "c"]) void requests.send(name)
     expect(requests.began).toEqual(["a", "a"])
@@ -62,14 +62,14 @@ describe("a slot", () => {
     expect(requests.began).toEqual(["a", "a", "a", "b", "c", "a", "b", "a"])
   })
 
-  test("is left for others by a caller who has some", async () => {
+  test("is left for other callers by a caller with many requests", async () => {
     const requests = new Requests()
     for (let count = 0; count < 7; count++) void requests.send("a")
     void requests.send("b")
     expect(requests.began).toEqual(["a", "a", "b"])
   })
 
-  test("is left for keys and logins by share links, however many addresses have one", async () => {
+  test("is left for keys and logins by share links, no matter how many addresses use them", async () => {
     const requests = new Requests()
     for (const name of ["s1", "s2", "s3"]) void requests.send(name, { isShared: true })
     void requests.send("a")
@@ -107,7 +107,7 @@ describe("a request is rejected", () => {
     expect(await reasonOf(large.send("b", { bytes: 60 }))).toBe("queries_full 2")
   })
 
-  test("when it has waited too long, and its place in the queue is released", async () => {
+  test("after it has waited too long, and its place in the queue is released", async () => {
     const requests = new Requests({ running: 1, waiting: 1, maxWait: 5 })
     void requests.send("a")
     expect(await reasonOf(requests.send("b"))).toBe("queries_full 2")

@@ -102,7 +102,7 @@ const healthy: Case[] = [
     says: "enough for all events within the retention period",
   },
   {
-    when: "no event arrived for a week",
+    when: "no events arrived for a week",
     facts: { growth: { ...growth, eventsPerDay: 0 } },
     about: "disk",
     says: "0 events per day",
@@ -155,13 +155,13 @@ const healthy: Case[] = [
     says: "it is 2026-08-01",
   },
   {
-    when: "it listens on ::1",
+    when: "the server listens on ::1",
     settings: { host: "::1" },
     about: "proxy",
     says: "::1 is reachable only from this machine",
   },
   {
-    when: "it speaks HTTPS",
+    when: "the server uses HTTPS",
     facts: { certificate: https },
     settings: reached,
     about: "proxy",
@@ -180,7 +180,7 @@ const healthy: Case[] = [
     says: "valid until 2026-09-30 12:00 UTC, and is renewed before then",
   },
   {
-    when: "a certificate of six days has two left, and is about to be renewed",
+    when: "a certificate valid for six days has two days left, and is about to be renewed",
     facts: {
       certificate: {
         ...https,
@@ -215,7 +215,7 @@ const healthy: Case[] = [
     says: "were last copied from https://first at",
   },
   {
-    when: "the ClickHouse cluster answers",
+    when: "the ClickHouse cluster responds",
     facts: { cluster: shipping },
     about: "cluster",
     says: "https://h/d answers; 5 events and 2 deletions have not been shipped yet",
@@ -236,13 +236,13 @@ const problems: Case[] = [
     says: "were last copied from https://first at",
   },
   {
-    when: "the last answer with the registry was not accepted",
+    when: "the last response with the registry was not accepted",
     facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000, problem: "it is older" } },
     about: "registry",
     says: "the last answer was not accepted",
   },
   {
-    when: "the ClickHouse cluster does not answer",
+    when: "the ClickHouse cluster does not respond",
     facts: {
       cluster: { ...shipping, failure: { message: "https://h/d does not respond", hint: undefined } },
     },
@@ -250,7 +250,7 @@ const problems: Case[] = [
     says: "https://h/d does not respond; 5 events and 2 deletions have not been shipped yet",
   },
   {
-    when: "events wait for the cluster for too long",
+    when: "events have waited too long for the cluster",
     facts: { cluster: { ...shipping, lag: { events: 5, oldest: now - 1_000_000, deletions: 2 } } },
     about: "cluster",
     says: "the oldest unshipped event is from 2026-08-01T11:43:20.000Z",
@@ -280,13 +280,13 @@ const problems: Case[] = [
     says: "events are rejected",
   },
   {
-    when: "the disk is full in days",
+    when: "the disk will be full in days",
     facts: { freeBytes: 476e6, files: [{ ...file, bytes: 1e6 }] },
     about: "disk",
     says: "in 20 days",
   },
   {
-    when: "retention comes too late for that",
+    when: "retention comes too late to prevent a full disk",
     facts: {
       freeBytes: 476e6,
       growth: { ...growth, longestRetention: 120 * day },
@@ -296,7 +296,7 @@ const problems: Case[] = [
     says: "in 20 days",
   },
   {
-    when: "backups take the same disk: five more of 1 GB come, and each grows",
+    when: "five more backups of 1 GB will be on the same disk, and each is larger than the one before",
     facts: { freeBytes: 6.136e9, backups: onSameDisk },
     about: "disk",
     says: "in 10 days",
@@ -437,7 +437,7 @@ const problems: Case[] = [
     about: "https",
     says: "the certificate does not have the name b.example.com",
   },
-  { when: "other machines reach it without TLS", settings: reached, about: "proxy", says: "without TLS" },
+  { when: "other machines can reach it without TLS", settings: reached, about: "proxy", says: "without TLS" },
   {
     when: "all addresses are trusted",
     settings: { trustProxy: networks("0.0.0.0/0"), namesProxies: true },
@@ -445,7 +445,7 @@ const problems: Case[] = [
     says: "evade rate limits",
   },
   {
-    when: "all addresses of IPv6 are trusted",
+    when: "all IPv6 addresses are trusted",
     settings: { trustProxy: networks("::/0"), namesProxies: true },
     about: "proxy",
     says: "evade rate limits",
@@ -472,7 +472,7 @@ describe("doctor reports exactly one problem, with a hint, if", () => {
   })
 })
 
-test("every check runs, whatever the others report", () => {
+test("every check runs, regardless of the results of the others", () => {
   const abouts = (one: Partial<Facts>) => [
     ...new Set(diagnose({ ...facts, ...one }, settings).map(({ about }) => about)),
   ]
@@ -491,7 +491,7 @@ test("a backup dated in the future does not count as the newest", () => {
   ])
 })
 
-test("a full disk has 0 days left, a disk that does not fill has no limit", () => {
+test("a full disk has 0 days left, and a disk that does not fill up has no limit", () => {
   expect(daysUntilFull({ ...facts, freeBytes: 0 }, settings)).toBe(0)
   expect(daysUntilFull({ ...facts, growth: { ...growth, bytesPerEvent: null } }, settings)).toBe(null)
 })

@@ -10,7 +10,7 @@ import {
 import type { Scope } from "../../src/query/query.ts"
 import { bucketsOf } from "../../src/query/structures/time-zone.ts"
 
-describe("a value is a parameter in ClickHouse's form", () => {
+describe("a value is sent as a parameter in ClickHouse's format", () => {
   const cases: [name: string, type: BindType, value: Bindable, text: string][] = [
     ["text", "String", "O'Brien", "O\\'Brien"],
     ["text with a backslash, a tab, line ends and NUL", "String", "\\\t\n\r\0", "\\\\\\t\\n\\r\\0"],
@@ -33,14 +33,14 @@ test("equal values of one type share a parameter", () => {
   expect(places).toEqual(["{p0:String}", "{p1:Int64}", "{p0:String}"])
 })
 
-test("letters of any case are compared in lower case", () => {
+test("a comparison that ignores case uses lower case", () => {
   const scan = new Scan(context)
   const filter = { field: "path", op: "contains_any_case", value: "ÄΣ" } as const
   expect(scan.condition(filter)).toBe("ifNull(position(lowerUTF8(toString(path)), {p0:String}) > 0, 0)")
   expect(scan.parameters.values).toEqual({ p0: "äς" })
 })
 
-test("half of a surrogate pair comes back as it was", () => {
+test("half of a surrogate pair is restored in results", () => {
   expect(unmarkSurrogates("a\ufdd0d800🙂\ufdd0")).toBe("a\ud800🙂\ufdd0")
 })
 
@@ -63,7 +63,7 @@ const scope: Scope = {
   kinds: ["custom"],
 }
 
-test("the bounds of days are those of this program, also where clocks change", () => {
+test("the program, not the cluster, computes the bounds of days, even if clocks change", () => {
   const scan = new Scan(context)
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, "daily")
   expect(scan.bucketOf("at", buckets)).toBe("roundDown(at, {p0:Array(Int64)})")
@@ -72,7 +72,7 @@ test("the bounds of days are those of this program, also where clocks change", (
   expect(scan.parameters.values.p0).toBe(`[${buckets.map(({ from }) => from).join(",")}]`)
 })
 
-test("events up to the watermark come from the cluster without deleted ones, and all others from the tail", () => {
+test("events up to the watermark come from the cluster, except deleted ones, and all others from the tail", () => {
   const scan = new Scan(context)
   const [cluster, tail] = scan.rows(scope).split(" union all ")
   expect(cluster).toContain(
@@ -90,7 +90,7 @@ test("a profile has its own events and those of its linked visitors", () => {
   expect(new Scan(context).condition({ field: "profile", op: "eq", value: "bob" })).not.toContain("isNull")
 })
 
-test("a page is a pattern in which only * has a meaning", () => {
+test("in the pattern of a page, only * has a special meaning", () => {
   const scan = new Scan(context)
   scan.condition({ field: "page", op: "eq", value: "/100%_*\\" })
   expect(scan.parameters.values.p0).toBe("/100\\\\%\\\\_%\\\\\\\\")
@@ -101,7 +101,7 @@ test("a property with many dots is not read in the cluster", () => {
   expect(() => new Scan(context).text("property.a.b.c.d.e.f")).toThrow(NotSupportedError)
 })
 
-describe("http to another host is not encrypted", () => {
+describe("only http to another host counts as unencrypted", () => {
   const cases: [url: string, isUnencrypted: boolean][] = [
     ["http://user@cluster.example:8123/shop", true],
     ["http://10.0.0.5:8123", true],

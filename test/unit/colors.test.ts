@@ -15,7 +15,7 @@ function colorOf(theme: Theme, name: string): Rgb {
   return parseHex(theme === "light" ? light : dark)
 }
 
-/** Text, and the grounds on which it is shown. */
+/** Text colors, and the background colors on which they are used. */
 const texts: readonly (readonly [text: string, grounds: readonly string[]])[] = [
   ["text", ["ground", "panel", "raised", "hover", "bar", "rest", "ramp-least", "ramp-most"]],
   ["muted", ["ground", "panel", "raised", "hover", "bar"]],
@@ -26,13 +26,13 @@ const texts: readonly (readonly [text: string, grounds: readonly string[]])[] = 
   ["bad", ["panel", "raised", "bad-soft"]],
 ]
 const series = [0, 1, 2, 3, 4, 5].map((index) => `shade-${index}`)
-/** Outlines of controls and what is drawn: contrast of 3 is enough. */
+/** Colors of outlines and charts, for which a contrast of 3 is enough. */
 const lines = [...series, "shade-other", "previous", "edge", "heat"]
 
 const ratio = { text: 4.5, line: 3 }
-/** CIELAB lightness between any two series, and between neighbors of a stack. */
+/** Minimum difference in CIELAB lightness between any two series, and between neighbors in a stack. */
 const lightnessStep = { any: 6, neighbors: 12 }
-/** CIE76 between any two series, for everyone: ten times a difference that can just be noticed. */
+/** Minimum CIE76 difference between any two series, ten times a just noticeable one, for any color vision. */
 const minDifference = 20
 
 function pairsOf<Item>(items: readonly Item[]): [Item, Item][] {
@@ -42,7 +42,7 @@ function pairsOf<Item>(items: readonly Item[]): [Item, Item][] {
 describe.each(themes)("the %s theme", (theme) => {
   const color = (name: string) => colorOf(theme, name)
 
-  test.each(texts)("%s is readable on each of its grounds", (text, grounds) => {
+  test.each(texts)("%s is readable on each of its backgrounds", (text, grounds) => {
     const unreadable = grounds.filter((ground) => contrast(color(text), color(ground)) < ratio.text)
     expect(unreadable).toEqual([])
   })
@@ -51,7 +51,7 @@ describe.each(themes)("the %s theme", (theme) => {
     expect(contrast(color(name), color("panel"))).toBeGreaterThan(ratio.line)
   })
 
-  test("the series differ in lightness, neighbors most", () => {
+  test("the series differ in lightness, especially neighbors", () => {
     const lightness = series.map((name) => lab(color(name))[0])
     const steps = pairsOf(lightness).map(([one, other]) => Math.abs(one - other))
     expect(Math.min(...steps)).toBeGreaterThan(lightnessStep.any)
@@ -66,14 +66,14 @@ describe.each(themes)("the %s theme", (theme) => {
       see: (seen: Rgb) => simulate(deficiency, seen),
     })),
   ]
-  test.each(eyes)("the series are distinct with $name", ({ see }) => {
+  test.each(eyes)("the series can be told apart with $name", ({ see }) => {
     const close = pairsOf(series).filter(
       ([one, other]) => difference(see(color(one)), see(color(other))) < minDifference,
     )
     expect(close).toEqual([])
   })
 
-  // The heat map of retention, and the world map.
+  // Ramps of the retention heat map and of the world map.
   test.each(["ramp-most", "heat"])("each step of the ramp to %s is farther from the panel", (most) => {
     const steps = Array.from({ length: 11 }, (_, step) => mix(color(most), step / 10, color("ramp-least")))
     const distances = steps.map((step) => Math.abs(lab(step)[0] - lab(color("panel"))[0]))
@@ -81,7 +81,7 @@ describe.each(themes)("the %s theme", (theme) => {
     expect((distances.at(-1) ?? 0) - (distances[0] ?? 0)).toBeGreaterThan(24)
   })
 
-  test("text is readable on each step of the ramp that has text", () => {
+  test("text is readable on each step of the ramp that contains text", () => {
     const steps = Array.from({ length: 11 }, (_, step) =>
       mix(color("ramp-most"), step / 10, color("ramp-least")),
     )

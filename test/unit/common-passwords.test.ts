@@ -31,6 +31,6 @@ const others = [
   "Großmutter backt",
   "aaaaaaaaab",
 ]
-test.each(others)("%s is not", (password) => {
+test.each(others)("%s is not common", (password) => {
   expect(isCommonPassword(password)).toBe(false)
 })

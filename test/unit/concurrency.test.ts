@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { ConcurrencyLimit } from "../../src/dashboard/state/concurrency.ts"
 
-/** A task that ends when it is told to. */
+/** A task that ends on demand. */
 function task(name: string, started: string[]) {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const run = () => {
@@ -11,7 +11,7 @@ function task(name: string, started: string[]) {
   return { run, end: () => resolve(name), fail: () => reject(new Error(name)) }
 }
 
-test("tasks beyond the limit wait for their turn, also after one that fails or is no longer needed", async () => {
+test("tasks beyond the limit wait for their turn, even after one that fails or is canceled", async () => {
   const limit = new ConcurrencyLimit(2)
   const started: string[] = []
   const tasks = ["a", "b", "c", "d", "e"].map((name) => task(name, started))

@@ -3,7 +3,7 @@ import { Command } from "commander"
 import { addServeOptions } from "../../src/serve-options.ts"
 import { standardQueryMemory } from "../../src/server/memory-plan.ts"
 
-test("every flag of serve is an environment variable too, of the same name", () => {
+test("every flag of serve has an environment variable of the same name", () => {
   const { options } = addServeOptions(new Command("serve"))
   expect(options.length).toBeGreaterThan(10)
   for (const { long, envVar } of options) {
@@ -11,7 +11,7 @@ test("every flag of serve is an environment variable too, of the same name", () 
   }
 })
 
-describe("a flag of serve that takes a whole number takes the least and the most that its error message names, and no more:", () => {
+describe("a numeric flag of serve accepts exactly the range in its error message:", () => {
   const { options } = addServeOptions(new Command("serve"))
   const flags = options.flatMap((option) => {
     const parse = (text: string) => option.parseArg?.(text, undefined)
@@ -19,9 +19,9 @@ describe("a flag of serve that takes a whole number takes the least and the most
     return least && most ? [{ flag: option.long as string, least, most, parse }] : []
   })
 
-  test("there are some", () => expect(flags.length).toBeGreaterThan(6))
+  test("there are several such flags", () => expect(flags.length).toBeGreaterThan(6))
 
-  test.each(flags)("$flag, $least to $most", ({ least, most, parse }) => {
+  test.each(flags)("$flag, from $least to $most", ({ least, most, parse }) => {
     expect([parse(least), parse(most)] as unknown[]).toEqual([Number(least), Number(most)])
     for (const text of [String(BigInt(most) + 1n), `-${most}`, `${most}.5`, `${most}0`, ""]) {
       expect(usageErrorOf(parse, text)).toContain(`from ${least} to ${most}`)
@@ -53,7 +53,7 @@ describe("--ingest-path", () => {
     "/a/b/c/d/e",
     `/${"x".repeat(65)}`,
   ]) {
-    test(`cannot be ${text.slice(0, 12)}, which is no path`, () =>
+    test(`cannot be ${text.slice(0, 12)}, which is not a valid path`, () =>
       expect(usageErrorOf(parse, text)).toContain("such as /e"))
   }
   for (const text of [
@@ -80,7 +80,7 @@ describe("--base-path", () => {
     expect(parse(text)).toBe(text),
   )
   for (const text of ["stats", "/", "/stats/", "//", "/a//b", "/a b", "/é", "/a.b", "/:id", "/a/b/c/d/e"]) {
-    test(`cannot be ${text}, which is no path that every proxy passes on unchanged`, () =>
+    test(`cannot be ${text}, which some proxies would change`, () =>
       expect(usageErrorOf(parse, text)).toContain("one to four segments"))
   }
   for (const text of ["/v1", "/docs/x", "/track", "/w", "/health", "/public", "/settings/e", "/login"]) {
@@ -94,7 +94,7 @@ describe("--base-path", () => {
     ["/stats", "/stats/e"],
     ["/stats", "/stats"],
     ["/tools/stats", "/tools/stats/e"],
-  ])("%s cannot be part of --ingest-path %s, which is below it anyway", async (base, ingest) => {
+  ])("%s cannot be part of --ingest-path %s, which is always below it", async (base, ingest) => {
     expect(await errorOfServe("--base-path", base, "--ingest-path", ingest)).toContain(
       `Leave ${base} out of --ingest-path.`,
     )
@@ -108,7 +108,7 @@ describe("--base-path", () => {
   })
 })
 
-/** What `serve` prints about its flags; '' if it accepts them. */
+/** The error that `serve` prints about its flags; '' if it accepts them. */
 async function errorOfServe(...args: string[]): Promise<string> {
   let printed = ""
   const command = new Command("serve")
@@ -122,7 +122,7 @@ async function errorOfServe(...args: string[]): Promise<string> {
 }
 
 describe("--acme", () => {
-  /** Parses the flags of serve, without running it. */
+  /** Parses the flags of `serve` without running it. */
   const optionsOf = (...args: string[]) =>
     addServeOptions(new Command("serve"))
       .action(() => {})
@@ -137,7 +137,7 @@ describe("--acme", () => {
       ["a.example.com", "b.example.com"],
     ],
     [["bücher.example"], ["xn--bcher-kva.example"]],
-  ])("%j are the names %j", (args, acme) => {
+  ])("%j sets the names %j", (args, acme) => {
     expect(optionsOf("--acme", ...args)).toMatchObject({ acme, host: "::", port: 443, acmeHttpPort: 80 })
   })
 
@@ -184,11 +184,11 @@ test.each([
   { machine: 2_048, memory: 256 },
   { machine: 4_096, memory: 512 },
   { machine: 65_536, memory: 512 },
-])("of $machine MiB, queries get $memory by default", ({ machine, memory }) => {
+])("of $machine MiB, queries get $memory MiB by default", ({ machine, memory }) => {
   expect(standardQueryMemory(machine * mib)).toBe(memory * mib)
 })
 
-/** Why `text` is rejected; '' if it is accepted. */
+/** The reason why `text` is rejected; '' if it is accepted. */
 function usageErrorOf(parse: (text: string) => unknown, text: string): string {
   try {
     parse(text)

@@ -55,7 +55,7 @@ describe("a crawler is detected by its user agent", () => {
   for (const agent of crawlers) test(agent, () => expect(check.isCrawler(agent)).toBe(true))
 })
 
-describe("not a crawler", () => {
+describe("this is not a crawler:", () => {
   const check = new CrawlerCheck()
   for (const agent of [...httpTools, ...browsers])
     test(agent, () => expect(check.isCrawler(agent)).toBe(false))
@@ -66,7 +66,7 @@ describe("not a crawler", () => {
   })
 })
 
-test("results do not depend on the number of user agents checked", () => {
+test("results do not depend on how many user agents were checked before", () => {
   const check = new CrawlerCheck()
   for (let index = 0; index < 12_000; index++) {
     expect(check.isCrawler(`Mozilla/5.0 Firefox/${index}`)).toBe(false)
@@ -75,7 +75,7 @@ test("results do not depend on the number of user agents checked", () => {
   expect(crawlers.filter((agent) => !check.isCrawler(agent))).toEqual([])
 })
 
-test("long user agents are matched by their start and not cached", () => {
+test("long user agents are matched by their start, and are not cached", () => {
   const check = new CrawlerCheck()
   for (let index = 0; index < 100; index++) {
     expect(

@@ -15,7 +15,7 @@ describe("the data of the demo", () => {
     expect(isSame(createDataset(1, thursday, rids), dataset)).toBe(true)
   })
 
-  test("is other data for another seed", () => {
+  test("differs for another seed", () => {
     expect(isSame(createDataset(2, thursday, rids), dataset)).toBe(false)
   })
 
@@ -25,11 +25,11 @@ describe("the data of the demo", () => {
     expect(Bun.deepEquals(createDataset(1, earlier, rids).rows, rows, true)).toBe(true)
   })
 
-  test("has fewer visits of the app on weekends, and of the shop at night", () => {
+  test("has fewer visits to the app on weekends, and to the shop at night", () => {
     const isWeekend = (ts: number) => [0, 6].includes(new Date(ts).getUTCDay())
     const ofApp = dataset.rows.filter(({ websiteRid, kind }) => websiteRid === rids.app && kind === "custom")
     const weekend = ofApp.filter(({ ts }) => isWeekend(ts)).length
-    // Two of seven days would have two fifths of the others' events.
+    // With equal days, the ratio would be 2/5.
     expect(weekend / (ofApp.length - weekend)).toBeLessThan(0.2)
     const views = dataset.rows.filter(
       ({ websiteRid, kind }) => websiteRid === rids.shop && kind === "page_view",
@@ -42,7 +42,7 @@ describe("the data of the demo", () => {
     expect(inHours(1, 5) * 3).toBeLessThan(inHours(17, 21))
   })
 
-  test("continues with visits that start when they should", () => {
+  test("continues with live visits that do not start before they are generated", () => {
     for (let visit = 0; visit < 20; visit++) {
       const rows = dataset.liveVisit(thursday + visit)
       expect(rows.length).toBeGreaterThan(0)
@@ -50,20 +50,20 @@ describe("the data of the demo", () => {
     }
   })
 
-  test("names nobody outside of the reserved domains", () => {
+  test("contains only email addresses in reserved domains", () => {
     const emails = dataset.profiles.map(({ traits }) => String(traits.email))
     expect(emails.filter((email) => !email.endsWith(".example"))).toEqual([])
     expect(new Set(emails).size).toBe(emails.length)
   })
 })
 
-describe("at any clock", () => {
+describe("at any time,", () => {
   const clocks = {
     "at midnight": Date.UTC(2027, 0, 1),
     "before midnight on a leap day": Date.UTC(2028, 1, 29, 23, 59, 59, 999),
   }
   for (const [name, now] of Object.entries(clocks)) {
-    test(`${name}, each day but today has events, and none is later than the clock`, () => {
+    test(`such as ${name}, each day before today has events, and no events are in the future`, () => {
       const { rows, timeline } = createDataset(7, now, rids)
       expect(rows.length).toBeGreaterThan(100_000)
       expect(rows.length).toBeLessThan(220_000)
@@ -79,7 +79,7 @@ describe("at any clock", () => {
   }
 })
 
-test("nobody visits the app live before there are members", () => {
+test("the app has no live visits before it has members", () => {
   const rows: unknown[] = []
   const random = new SeededRandom(1)
   const scene = { random, rid: 2, domain: "app.example", isStored: () => true, add: () => rows.push(1) }
@@ -87,7 +87,7 @@ test("nobody visits the app live before there are members", () => {
   expect(rows).toEqual([])
 })
 
-/** A failure of `toEqual` would print more than 100,000 rows. */
+/** Used instead of `toEqual`, which would print more than 100,000 rows if it failed. */
 function isSame(one: Dataset, other: Dataset): boolean {
   return (["rows", "profiles", "links"] as const).every((part) =>
     Bun.deepEquals(one[part], other[part], true),

@@ -10,7 +10,7 @@ const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const range = 40_000
 const words = Math.ceil((range + 1) / 32)
 
-/** A batch that has only visitor ids. Those of a block never change. */
+/** A batch that has only visitor ids. The ids of a block never change. */
 const batchOf = (ids: Uint32Array, block?: number) =>
   ({ visitors: () => ids, count: -1, block }) as unknown as Batch
 
@@ -23,7 +23,7 @@ test(`distinct ids in lists equal those of sets, over a base, merged and packed 
   /** Adds random ids to a group, and to its set. */
   function addSome(ids: DistinctIds, group: number, sets: readonly Set<number>[]): void {
     const isSealed = below(2) === 0
-    // Few different ids repeat, many are mostly distinct.
+    // From a small range, ids repeat; from a large one, most of them are distinct.
     const largest = below(2) === 0 ? 20 : range
     const batchIds = Uint32Array.from({ length: 1 + below(600) }, () => below(largest))
     const at = below(3) === 0 ? Uint32Array.from(batchIds.keys()).filter(() => below(2) === 0) : undefined
@@ -32,7 +32,7 @@ test(`distinct ids in lists equal those of sets, over a base, merged and packed 
     ids.addAll(group, batchOf(batchIds, isSealed ? 1 : undefined), selection)
     for (const index of at ?? [...batchIds.keys()].slice(selection.first))
       if (batchIds[index] !== 0) sets[group]?.add(batchIds[index] as number)
-    // Rows can be read again into the same array.
+    // The next rows can be read into the same array.
     if (!isSealed) batchIds.fill(1)
   }
 

@@ -5,13 +5,13 @@ import { Glob } from "bun"
 import { readPage } from "../support/documentation.ts"
 import { repository } from "../support/repository.ts"
 
-// Documentation next to its subject moves and goes stale with it: links, anchors and file names in it must exist.
+// Files move, so documentation gets outdated. The targets of links, the anchors and the file names in it must exist.
 
 const pages = ["*.md", "src/**/*.md", "test/**/*.md"]
   .flatMap((pattern) => [...new Glob(pattern).scanSync(repository)])
   .sort()
 const has = (path: string) => existsSync(join(repository, path))
-/** Outputs of builds, such as `dist/`, which a clean clone does not have. */
+/** Build outputs, such as `dist/`, which do not exist in a fresh clone. */
 const outputs = readFileSync(join(repository, ".gitignore"), "utf8").split(/\s+\/?/)
 
 /** Targets of links and images. */
@@ -21,7 +21,7 @@ function links(page: string): string[] {
     .filter((target) => !/^https?:/.test(target))
 }
 
-/** The anchors of headings, as GitHub makes them. */
+/** The anchors of headings, as GitHub generates them. */
 function anchors(page: string): string[] {
   return [...page.matchAll(/^#+ (.+)$/gm)].map(([, title = ""]) =>
     title
@@ -31,7 +31,7 @@ function anchors(page: string): string[] {
   )
 }
 
-/** Names in backticks that are files or folders: they have an ending of a source, or end with a slash. */
+/** Names of files and folders in backticks. They have the extension of a source file, or end with a slash. */
 function files(page: string): string[] {
   const prose = page.replace(/^```[\s\S]*?^```/gm, "")
   return [...prose.matchAll(/`((?:[\w.-]+\/)*(?:[\w.-]+\.(?:tsx?|md|sql|css)|[\w.-]+\/))`/g)].map(
@@ -57,7 +57,7 @@ describe.each(pages)("%s", (path) => {
     expect(broken).toEqual([])
   })
 
-  test("names files that exist, from the repository's root, its own folder or src", () => {
+  test("names only files that exist, relative to the repository, the page's folder or src", () => {
     const places = ["", dirname(path), "src"]
     expect(
       files(page).filter(

@@ -9,7 +9,7 @@ const never = new AbortController().signal
 const start = async (downloads: Downloads, caller: string, signal = never, bytes = threeBytes()) =>
   (await downloads.limit(caller, async () => bytes, signal))[Symbol.asyncIterator]()
 
-test("one caller takes at most two of the four downloads, also before the first byte is read", async () => {
+test("one caller can have two of the four downloads, which count before their first byte is read", async () => {
   const downloads = new Downloads()
   await start(downloads, "key a")
   await start(downloads, "key a")
@@ -36,7 +36,7 @@ const ends: [string, (download: AsyncIterator<Uint8Array>, abort: () => void) =>
     },
   ],
 ]
-test.each(ends)("a download that %s frees its place, once", async (_, end) => {
+test.each(ends)("a download that %s frees its place only once", async (_, end) => {
   const downloads = new Downloads()
   const client = new AbortController()
   const download = await start(downloads, "key a", client.signal)

@@ -19,7 +19,7 @@ function rejectionOf(work: () => unknown): RequestError {
   throw new Error("not refused")
 }
 
-// Limits to the millisecond, which a test over HTTP cannot hit because the server's clock advances.
+// Tests limits to the millisecond. A test over HTTP could not, because the server's clock advances.
 describe("a timestamp", () => {
   const taken: [sent: unknown, ts: number][] = [
     [undefined, now],
@@ -112,7 +112,7 @@ describe("the size of properties", () => {
   }
 })
 
-test("an event can request more privacy than its website's setting, never less", () => {
+test("an event can request more privacy than the setting of its website, but never less", () => {
   const website = (anonymize: "off" | "daily") => ({
     rid: 1,
     id: "w",

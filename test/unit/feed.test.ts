@@ -24,7 +24,7 @@ function event(name: string, changes: Partial<ApiEvent> = {}): ApiEvent {
   }
 }
 
-/** A fake server. `streams`: all streams opened so far. */
+/** A fake server. `streams` contains all streams opened so far. */
 class FakeServer {
   readonly streams: {
     path: string
@@ -117,7 +117,7 @@ test("the query and the stream use the same website, names, filters and crawlers
   await shows(feed, "z")
 })
 
-test("an event in both the query result and the stream is shown once; an equal later event is shown too", async () => {
+test("an event in both the query result and the stream is shown once, but an identical later event is also shown", async () => {
   using context = open({}, [event("twice")])
   const { server, feed } = context
   await isLive(feed)
@@ -135,7 +135,7 @@ test("messages split across chunks are reassembled", async () => {
   await shows(feed, "naïve ☕")
 })
 
-test("new events wait while the list is held", async () => {
+test("new events are not shown while the list is held", async () => {
   using context = open({}, [event("old")])
   const { server, feed } = context
   await isLive(feed)
@@ -167,7 +167,7 @@ test("new events are counted during a pause and shown when it ends", async () =>
   expect(feed.gap.value).toBeUndefined()
 })
 
-test("a long pause closes the connection; resuming continues after the last event received", async () => {
+test("a long pause closes the connection, and the feed then continues after the last event received", async () => {
   using context = open()
   const { server, feed } = context
   await isLive(feed)
@@ -216,7 +216,7 @@ test("skipped events are counted and not requested again", async () => {
   expect(server.streams[1]?.after).toBe("900")
 })
 
-test("a rejected request is not retried, a full server is", async () => {
+test("a request is retried if the server is full, but not if it was rejected", async () => {
   using context = open()
   const { server, feed } = context
   await isLive(feed)

@@ -4,7 +4,7 @@ import { Format } from "../../src/dashboard/state/format.ts"
 const rightToLeft = /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 const now = Date.parse("2026-11-28T12:00:00Z")
 
-/** Every formatter of dates and times. */
+/** Texts from every formatter of dates and times. */
 const texts: [what: string, text: (format: Format) => string][] = [
   ["a day", (format) => format.day("2026-11-24")],
   ["a short day", (format) => format.shortDay("2026-11-24")],
@@ -15,14 +15,14 @@ const texts: [what: string, text: (format: Format) => string][] = [
   ["a period of hours", (format) => format.period({ from: "2026-11-22T09:30Z", to: "2026-11-23T10:15Z" })],
   ["an empty period", (format) => format.period({ from: "2026-11-22T09:30Z", to: "2026-11-22T09:30Z" })],
   ["a time", (format) => format.time("2026-11-24T13:30:05Z")],
-  ["a moment of another day", (format) => format.moment("2026-11-24T13:30:05Z", now)],
+  ["a time on another day", (format) => format.moment("2026-11-24T13:30:05Z", now)],
   ["an hour of a trend", (format) => format.bucket("2026-11-24T13:00:00+00:00", "hourly")],
   ["a week of a trend", (format) => format.bucket("2026-11-23", "weekly")],
   ["a month of an axis", (format) => format.tick("2026-11-01", "monthly")],
   ["how long ago", (format) => format.ago("2026-11-24T13:30:05Z", now)],
 ]
 
-/** The text outside isolates, which must be closed. */
+/** The text outside isolates. Expects that all isolates are closed. */
 function outside(text: string): string {
   const rest = text.replace(/\u2068[^\u2068\u2069]*\u2069/g, "")
   expect(rest).not.toMatch(/[\u2068\u2069]/)
@@ -30,7 +30,7 @@ function outside(text: string): string {
 }
 
 describe.each(["ar", "ar-AE", "ar-EG", "ar-SA", "ckb-IQ", "fa-IR", "ff-Adlm", "he-IL", "ur-PK"])(
-  "in the locale %s, whose script runs from right to left,",
+  "in the locale %s, which is written from right to left,",
   (locale) => {
     const format = new Format(locale, "UTC")
     test.each(texts)("%s is isolated from the English text around it", (_, text) => {
