@@ -8,17 +8,17 @@ import { repository } from "../support/repository.ts"
 
 describe("below /stats,", () => {
   test.each([
-    ["/stats/track", "/track", "is below it"],
+    ["/stats/track", "/track", "is below the base path"],
     ["/stats", "/", "is the base path"],
     ["/stats/", "/", "is the base path with a slash"],
     ["/stats?website_id=a", "/?website_id=a", "is the base path with a query"],
-    ["/stats/px.jpg?path=/stats/", "/px.jpg?path=/stats/", "is below it, with a query"],
-    ["/stats/stats/track", "/stats/track", "contains it twice, and only the first is removed"],
-    ["/track", "/track", "comes from a proxy that has removed it"],
-    ["/", "/", "comes from a proxy that has removed it"],
+    ["/stats/px.jpg?path=/stats/", "/px.jpg?path=/stats/", "is below the base path, with a query"],
+    ["/stats/stats/track", "/stats/track", "starts with the base path twice, and only the first is removed"],
+    ["/track", "/track", "comes from a proxy that has removed the base path"],
+    ["/", "/", "comes from a proxy that has removed the base path"],
     ["/statistics/track", "/statistics/track", "only starts with the same letters"],
     ["/STATS/track", "/STATS/track", "is in upper case"],
-    ["/track/stats/", "/track/stats/", "contains it elsewhere"],
+    ["/track/stats/", "/track/stats/", "contains the base path elsewhere"],
   ])("%s means %s: it %s", (path, meaning) => {
     expect(withoutBasePath(path, "/stats")).toBe(meaning)
     const request = new Request(`https://stats.example${path}`)

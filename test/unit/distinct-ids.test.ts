@@ -14,7 +14,7 @@ const words = Math.ceil((range + 1) / 32)
 const batchOf = (ids: Uint32Array, block?: number) =>
   ({ visitors: () => ids, count: -1, block }) as unknown as Batch
 
-test(`distinct ids in lists equal those of sets, over a base, merged and packed (DATABUDDY_FUZZ_SEED=${seed})`, () => {
+test(`the distinct ids in lists equal those of Sets, over a base, merged and packed (DATABUDDY_FUZZ_SEED=${seed})`, () => {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
   const stamps = new Stamps()

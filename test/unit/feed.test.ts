@@ -117,7 +117,7 @@ test("the query and the stream use the same website, names, filters and crawlers
   await shows(feed, "z")
 })
 
-test("an event in both the query result and the stream is shown once, but an identical later event is also shown", async () => {
+test("an event in both the query result and the stream is shown once, but a later identical event is shown too", async () => {
   using context = open({}, [event("twice")])
   const { server, feed } = context
   await isLive(feed)

@@ -8,7 +8,7 @@ const scope = scopeOf("2026-03-02", 3)
 const step = (name: string): Step => ({ name, filters: [] })
 const abc = [step("a"), step("b"), step("c")]
 
-/** Events of one visitor, as `name@ms`; the plan after a slash. */
+/** Events of one visitor, written as `name@ms` or `name@ms/plan`. */
 function events(visitor: string | null, ...written: string[]): TestEvent[] {
   return written.map((one) => {
     const [, name, ms, plan] = /^(\w+)@(\d+)(?:\/(\w+))?$/.exec(one) as RegExpExecArray
@@ -52,7 +52,7 @@ const cases: {
   steps: [number, number | null][]
 }[] = [
   {
-    sentence: "a visitor who does all steps in order reaches all, and medians are from step to step",
+    sentence: "a visitor who does all steps in order reaches all, and medians are measured from step to step",
     events: events("v", "a@0", "b@10", "c@30"),
     steps: [
       [1, null],
@@ -88,7 +88,7 @@ const cases: {
     ],
   },
   {
-    sentence: "any first step starts an attempt: the later one gets further",
+    sentence: "each first step starts an attempt, and a later attempt can get further",
     events: events("v", "a@0", "b@10", "a@90", "b@95", "c@150"),
     steps: [
       [1, null],
@@ -115,7 +115,7 @@ const cases: {
     ],
   },
   {
-    sentence: "the latest attempt at a step continues, with its own times",
+    sentence: "the latest attempt that reached a step continues, with its own times",
     events: events("v", "a@0", "b@10", "b@20", "c@30"),
     steps: [
       [1, null],
@@ -124,7 +124,7 @@ const cases: {
     ],
   },
   {
-    sentence: "events of the same ms are processed in the order of receipt",
+    sentence: "events in the same ms are processed in the order in which they were received",
     events: [...events("v", "a@5", "b@5", "c@5"), ...events("w", "c@5", "a@5", "b@5")],
     steps: [
       [2, null],
@@ -225,7 +225,7 @@ describe("a funnel", () => {
     })
   }
 
-  test("is the same for a visitor with hundreds of events in any order of names", () => {
+  test("is correct for a visitor with hundreds of events in any order of names", () => {
     const many = Array.from({ length: 300 }, (_, index) => `${index % 2 ? "x" : "c"}@${1_000 + index}`)
     const all = events("v", ...many, "b@900", "a@899", "c@898", "b@2000", "a@3000")
     expect(reached(all, { steps: [...abc, step("x")], window: 200 })).toEqual([
@@ -246,7 +246,7 @@ describe("a funnel by a value", () => {
     expect(groupsOf(events("v", "a@0/free", "a@10/pro", "b@20/free", "a@30/free"))).toEqual([["pro", 1, 1]])
   })
 
-  test("sorts by visitors, then by value, the missing one first", () => {
+  test("sorts by visitors, then by value, with the missing value first", () => {
     const all = [
       ...events("1", "a@0/z"),
       ...events("2", "a@0/b"),
@@ -260,14 +260,14 @@ describe("a funnel by a value", () => {
     ])
   })
 
-  test("processes first steps of the same ms in the order of receipt, for few events and for many", () => {
+  test("processes first steps in the same ms in the order of receipt, for few and for many events", () => {
     const few = ["a@0/pro", "a@0", "a@0/basic", "b@1"]
     const many = Array.from({ length: 50 }, (_, index) => `b@${index + 1}`)
     expect(groupsOf(events("v", ...few))).toEqual([["basic", 1, 1]])
     expect(groupsOf(events("v", ...many, ...few))).toEqual([["basic", 1, 1]])
   })
 
-  test("knows ids, names and websites by their text", () => {
+  test("returns ids, names and websites as text", () => {
     const all = events("v", "a@0", "b@1").map((event) => ({ ...event, website: 1 }))
     const scoped = { ...two, scope: { ...scope, websites: [1] } }
     expect(groupsOf(all, { ...scoped, by: "session_id" })).toEqual([["v 0", 1, 1]])
@@ -275,11 +275,11 @@ describe("a funnel by a value", () => {
     expect(groupsOf(all, { ...scoped, by: "website_id" })).toEqual([["website-1", 1, 1]])
   })
 
-  test("is empty where no visitor did the first step", () => {
+  test("is empty if no visitor did the first step", () => {
     expect(groupsOf(events("v", "b@0/pro"))).toEqual([])
   })
 })
 
-test("a funnel throws where its memory budget is too small", () => {
+test("a funnel throws if its memory budget is too small", () => {
   expect(() => run(events("v", "a@0", "b@1"), {}, 1_000)).toThrow(OutOfMemoryBudgetError)
 })

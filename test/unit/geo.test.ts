@@ -20,7 +20,7 @@ describe("the built-in country table", () => {
     ["8.8.8.8:1234", "US"],
     ["10.1.2.3", ""],
     ["127.0.0.1", ""],
-    // The table has a country for this one.
+    // The table has a country for this address.
     ["192.168.1.1", ""],
     ["::ffff:192.168.1.1", ""],
     ["172.16.0.1", ""],
@@ -78,7 +78,7 @@ describe("a record of an mmdb file", () => {
     ],
     ["one without a country", { city: "Berlin" }, { country: "", region: "", city: "" }],
     ["one with an unknown country", { country: "ZZ", city: "Berlin" }, { country: "", region: "", city: "" }],
-    ["one with other types", { country: 7, city: ["Berlin"] }, { country: "", region: "", city: "" }],
+    ["one with wrong types", { country: 7, city: ["Berlin"] }, { country: "", region: "", city: "" }],
     ["a text", "DE", { country: "", region: "", city: "" }],
     [
       "one with a name of 500 characters",
@@ -103,20 +103,20 @@ describe("a record of an mmdb file", () => {
     expect(table.builtOn).toBe("2026-11-01")
   })
 
-  test("is unknown where the file is damaged", () => {
+  test("is empty if the file is damaged", () => {
     const bytes = mmdbFile({ "8.8.0.0/16": { country: "DE" } }, builtAt)
-    // The type of the record: an array that is longer than the file.
+    // Changes the type of the record to an array that is longer than the file.
     bytes.fill(0xff, 16 * 6 + 16, 16 * 6 + 24)
     expect(new GeoTable(bytes).find("8.8.4.4")).toEqual({ country: "", region: "", city: "" })
   })
 })
 
-test("codes of countries are ISO 3166-1, in any case", () => {
+test("country codes are ISO 3166-1 codes in upper or lower case", () => {
   const codes = ["DE", "de", " fr ", "XK", "XX", "T1", "EU", "ZZ", "DEU", "D", "", "1", null, undefined, 7]
   expect(codes.map(countryOf)).toEqual(["DE", "DE", "FR", "XK", ...Array(11).fill("")])
 })
 
-describe("--geo-db is refused with a reason", () => {
+describe("--geo-db is rejected with a reason if it is", () => {
   const cases: [what: string, contents: string | Buffer | undefined, message: RegExp][] = [
     ["a missing file", undefined, /--geo-db \S+x\.mmdb cannot be read \(ENOENT\)/],
     ["an empty file", "", /--geo-db \S+x\.mmdb is not an mmdb file, or is damaged/],

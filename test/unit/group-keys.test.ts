@@ -5,7 +5,7 @@ import { mulberry32 } from "../support/random.ts"
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 
 for (const dimensions of [0, 1, 2, 3])
-  test(`numbers of groups with ${dimensions} dimensions equal those of a map, over a base (DATABUDDY_FUZZ_SEED=${seed})`, () => {
+  test(`group numbers with ${dimensions} dimensions equal those in a Map, also over a base (DATABUDDY_FUZZ_SEED=${seed})`, () => {
     const random = mulberry32(seed + dimensions)
     const below = (limit: number) => Math.floor(random() * limit)
     // The empty text, a missing value and the text "null" are different.

@@ -5,7 +5,7 @@ import { GroupedIds } from "../../src/query/aggregate/grouped-ids.ts"
 import { MemoryBudget } from "../../src/query/structures/memory-budget.ts"
 import { mulberry32 } from "../support/random.ts"
 
-/** A table over `base` with one group, and a batch with each list of ids merged from another table. */
+/** A table with one group over `base`. Each list of ids is merged into it from another table. */
 function tableOf(lists: readonly number[][], stamps: Stamps, base?: GroupedIds): GroupedIds {
   const budget = new MemoryBudget(2 ** 30)
   const table = new GroupedIds("visitors", 10_000, stamps, budget, base)
@@ -28,10 +28,10 @@ test.each([
   ["ids of the first, of the last and of both lists", [[1, 2_000, 3_000, 4_999]], 0],
   ["new and known ids", [[1, 9_001]], 1],
   ["the same new id in two tables", [[9_001], [9_001, 1]], 1],
-  ["a long list", [range(4_900, 5_100)], 100],
+  ["ids of a long list", [range(4_900, 5_100)], 100],
 ] as const)("over a base with many ids, %s are counted once", (_, lists, added) => {
   const stamps = new Stamps()
-  // In descending order, because the order of arrival is any.
+  // In descending order, because ids can arrive in any order.
   const base = tableOf([range(1, 3_000), range(2_000, 5_000)], stamps)
   const more = tableOf(
     lists.map((list) => [...list]),
@@ -48,13 +48,13 @@ const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 /** A batch that has only visitor ids. */
 const batchOf = (ids: Uint32Array) => ({ visitors: () => ids }) as unknown as Batch
 
-test(`distinct ids of groups equal those of sets, over a base, merged and packed (DATABUDDY_FUZZ_SEED=${seed})`, () => {
+test(`the distinct ids of groups equal those of Sets, over a base, merged and packed (DATABUDDY_FUZZ_SEED=${seed})`, () => {
   const random = mulberry32(seed)
   const below = (limit: number) => Math.floor(random() * limit)
   const stamps = new Stamps()
   const budget = new MemoryBudget(2 ** 30)
   for (let round = 0; round < 300; round++) {
-    // Some merges copy few ids, some share many.
+    // Some merges copy a few ids, and others share many.
     const range = 2 + below(round % 2 === 0 ? 30 : 400)
     let expected: Set<number>[] = []
     let base: GroupedIds | undefined

@@ -6,7 +6,7 @@ const mib = 1_048_576
 test.each([
   ["collects new objects once its heap has grown by 8 MiB", [20, 28, 29], [12], "new"],
   [
-    "collects all objects if 32 MiB are left of them since the heap was smallest",
+    "collects all objects if the heap is still 32 MiB larger than at its smallest",
     [20, 12, 53],
     [45, 12],
     "new all",

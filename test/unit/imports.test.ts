@@ -4,8 +4,9 @@ import { dirname, join, relative } from "node:path"
 import { Glob } from "bun"
 import { repository } from "../support/repository.ts"
 
-// Imports point one way. A folder may import itself and the layers before its own; those of one layer never import
-// each other. Types count too: modules that share only types are as hard to understand separately as those that share code.
+// Imports point in one direction. A file can import from its own folder and from earlier layers. Folders in the same
+// layer never import each other. Imports of types count too, because modules that share only types are as hard to
+// understand separately as modules that share code.
 const layers = [
   ["src"],
   ["src/store/db"],
@@ -20,28 +21,28 @@ const layers = [
   ["src/query/reports"],
   ["src/query/engine"],
   ["src/http", "src/export"],
-  // What pages load, and its routes.
+  // The script that pages load, and its routes.
   ["src/tracker/page"],
   ["src/tracker"],
   ["src/metrics"],
   ["src/ingest", "src/admin-api", "src/users", "src/saved", "src/query-api", "src/health"],
   ["src/registry"],
-  // The tiles of boards have the queries of the query API.
+  // Board tiles contain queries of the query API.
   ["src/boards"],
   ["src/import"],
   ["src/clickhouse"],
   ["src/clickhouse/query"],
   ["src/openapi"],
-  // The dashboard's page: its state, the components that pages share, and the pages, none of which imports another.
+  // The dashboard: its state, shared components, and its pages, which do not import each other.
   ["src/dashboard/state"],
   ["src/dashboard/components/controls"],
   ["src/dashboard/components/people"],
   ["src/dashboard/components/saved"],
   ["src/dashboard/components/charts"],
   ["src/dashboard/components/layout"],
-  // The overview shows it for a website without events, and it is a page of its own.
+  // A page, which the overview also shows for a website without events.
   ["src/dashboard/install"],
-  // Web and Overview of all websites show it.
+  // Shown by the pages Web and Overview if all websites are selected.
   ["src/dashboard/websites"],
   [
     "src/dashboard/web",
@@ -62,7 +63,7 @@ const layers = [
     "src/dashboard/goals",
     "src/dashboard/rejected-requests",
   ],
-  // Its tiles show funnels and retention as their pages do.
+  // Board tiles show funnels and retention in the same way as their pages.
   ["src/dashboard/boards"],
   ["src/dashboard"],
   ["src/flag-values.ts"],
@@ -98,14 +99,14 @@ const imports: Import[] = files.flatMap((from) =>
 )
 const inner = imports.filter(({ to }) => to.startsWith("src/"))
 
-/** Whatever follows `from`, `import`, `import(` or `require(` in quotes. */
+/** The quoted texts after `from`, `import`, `import(` or `require(`. */
 function specifiers(source: string): string[] {
   return [...source.matchAll(/(?:\bfrom|\bimport|\brequire)[\s(]+["'`]([^"'`]+)/g)].map(
     (match) => match[1] ?? "",
   )
 }
 
-/** The most special name in `layers` that a file falls under, and the number of its layer. */
+/** The entry of `layers` for a file, or else for its folder, and the index of its layer. */
 function place(file: string): { unit: string; layer: number } {
   const unit = layers.flat().includes(file) ? file : dirname(file)
   return { unit, layer: layers.findIndex((layer) => layer.includes(unit)) }
@@ -128,7 +129,7 @@ function reach(file: string, seen: Set<string> = new Set()): Set<string> {
 
 const transpiler = new Bun.Transpiler({ loader: "ts" })
 
-/** What is evaluated with a file: its imports and theirs, without types and without what `import()` loads later. */
+/** The transitive imports that are evaluated with a file, without types and dynamic imports. */
 function loadedWith(file: string, seen: Set<string> = new Set()): Set<string> {
   for (const { path, kind } of transpiler.scanImports(readFileSync(join(repository, file), "utf8"))) {
     const to = path.startsWith(".") ? relative(repository, join(repository, dirname(file), path)) : path
@@ -153,11 +154,11 @@ test("better-sqlite3 is imported by src/store/db/driver.ts and nothing else", ()
   expect([...new Set(users)]).toEqual(["src/store/db/driver.ts"])
 })
 
-test("every file has its place in the layers", () => {
+test("every file belongs to a layer", () => {
   expect(files.filter((file) => place(file).layer === -1)).toEqual([])
 })
 
-test("imports point from the commands to the nouns, never back", () => {
+test("every import points to the same folder or to an earlier layer", () => {
   expect(inner.filter(pointsBack).map(shown)).toEqual([])
 })
 
@@ -180,22 +181,22 @@ test("src/http contains only code that several routes need", () => {
   expect(shared.filter((file) => users(file).length < 2)).toEqual([])
 })
 
-describe("the start of", () => {
-  test("every command loads the module of no other command", () => {
+describe("at the start,", () => {
+  test("a command does not load the modules of other commands", () => {
     expect([...loadedWith("src/main.ts")].filter((file) => file.startsWith("src/commands/"))).toEqual([
       "src/commands/completions.ts",
     ])
     expect(packagesLoadedWith("src/main.ts")).toEqual(["commander"])
   })
 
-  test("a command loads no routes, unless it runs a server, and no encoder of exports", () => {
+  test("only commands that run a server load routes, and no command loads the Parquet encoder", () => {
     const commands = files.filter((file) => dirname(file) === "src/commands")
     const servers = commands.filter((file) => packagesLoadedWith(file).includes("elysia"))
     expect(servers).toEqual(["src/commands/demo.ts", "src/commands/serve.ts"])
     expect(commands.filter((file) => packagesLoadedWith(file).includes("hyparquet-writer"))).toEqual([])
   })
 
-  test("a server does not load what documents its API", () => {
+  test("a server does not load the documentation of its API", () => {
     expect([...loadedWith("src/commands/serve.ts")]).not.toContain("src/openapi/openapi.ts")
   })
 

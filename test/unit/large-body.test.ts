@@ -38,7 +38,7 @@ describe("parsing in steps", () => {
     ["a comma at the start", "[,1]"],
     ["only a comma", "[,]"],
     ["text after the array", "[1] 2"],
-    ["another array after it", "[1],[2]"],
+    ["another array after the first", "[1],[2]"],
     ["an array that is not closed", "[1,2"],
     ["a bracket that does not match", "[1}"],
     ["brackets that match only in number", '[{"a":[1}]]'],
@@ -50,11 +50,11 @@ describe("parsing in steps", () => {
     ["a comma at the end of several steps", `[${long},${long},]`],
     ["text after several steps", `[${long},${long}]]`],
   ]
-  test.each(cases)("of %s has the result of the parser", (_, text) => {
+  test.each(cases)("of %s has the same result as JSON.parse", (_, text) => {
     expect(parsed(text)).toEqual(byParser(text))
   })
 
-  test("of any JSON, also with an error in it, has the result of the parser", () => {
+  test("of any JSON, with or without an error, has the same result as JSON.parse", () => {
     const random = picker(mulberry32(5))
     for (let round = 0; round < 3_000; round++) {
       const text = JSON.stringify(Array.from({ length: random.whole(0, 4) }, () => anything(random, 4)))
@@ -74,15 +74,15 @@ describe("parsing in steps", () => {
     ["32,768 values in an object", `{"a":[${many(32_767, () => "0")}]}`, undefined],
     ["32,769 values in an object", `{"a":[${many(32_768, () => "0")}]}`, "too_many_values"],
     ["170,000 keys", `{${many(170_000, (key) => `"k${key}":0`)}}`, "too_many_values"],
-    ["as many items of an array", `[${many(170_000, () => "{}")}]`, undefined],
+    ["170,000 items of an array", `[${many(170_000, () => "{}")}]`, undefined],
     ["one item of 170,000 objects", `[{"a":[${many(170_000, () => "{}")}]}]`, "too_many_values"],
   ]
-  test.each(limits)("accepts or rejects %s", (_, text, reason) => {
+  test.each(limits)("limits levels and values, but not items: %s", (_, text, reason) => {
     const result = parsed(text)
     expect(typeof result === "string" ? result : undefined).toBe(reason)
   })
 
-  // As large as a body can be, and valid.
+  // Valid bodies of about the maximum size.
   const bodies: [string, string][] = [
     [
       "60 events of 2,000 keys",
@@ -120,7 +120,7 @@ describe("parsing in steps", () => {
 })
 
 describe("large bodies", () => {
-  test("take turns of 4 ms with other requests, one body after another", async () => {
+  test("run one after another, and pause for other requests every 4 ms", async () => {
     let ms = 0
     const bodies = new LargeBodies(() => ms)
     const seen: string[] = []
@@ -148,7 +148,7 @@ describe("large bodies", () => {
     expect(text).not.toMatch(/a a a|b b b/)
   })
 
-  test("continue before others start, and a failure does not stop those that wait", async () => {
+  test("that have started continue before others start, and a failure does not affect those that wait", async () => {
     let ms = 0
     const bodies = new LargeBodies(() => (ms += 10))
     const seen: string[] = []

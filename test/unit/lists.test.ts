@@ -29,7 +29,7 @@ const idsOf = (events: readonly TestEvent[], changes: Partial<typeof page> = {})
   listSessions(events, changes).sessions.map(({ sessionId }) => sessionId)
 
 describe("sessions", () => {
-  test("have their first and last event, over midnight too", () => {
+  test("have a first and a last event, even if they span midnight", () => {
     const events = [
       at("open", day - 1, { session: "s", visitor: "v" }),
       at("read", day, { session: "s", visitor: "v", profile: "p" }),
@@ -53,7 +53,7 @@ describe("sessions", () => {
     })
   })
 
-  test("have the ids of the latest event with an id", () => {
+  test("have the ids of the latest event that has them", () => {
     const events = [
       at("a", 1, { session: "s", visitor: "new", profile: "old" }),
       at("b", 1, { session: "s", visitor: "newer", profile: "older" }),
@@ -63,14 +63,14 @@ describe("sessions", () => {
     expect(listSessions(events.slice(0, 2)).sessions[0]).toMatchObject({ anonymousId: "newer" })
   })
 
-  test("have no ids where no event has one", () => {
+  test("have no ids if no event has one", () => {
     expect(listSessions([at("a", 1, { session: "s" })]).sessions[0]).toMatchObject({
       anonymousId: null,
       profileId: null,
     })
   })
 
-  test("start with the event received first and end with the one received last, of those in the same ms", () => {
+  test("start with the event received first and end with the one received last if several have the same ms", () => {
     const events = ["b", "c", "a"].map((name) => at(name, 1, { session: "s", profile: name }))
     expect(listSessions(events).sessions[0]).toMatchObject({
       firstEvent: "b",
@@ -79,7 +79,7 @@ describe("sessions", () => {
     })
   })
 
-  test("are sorted by their latest event, then by their id, whatever its name", () => {
+  test("are sorted by the time of their latest event, then by id, regardless of event names", () => {
     const events = [
       at("b", 5, { session: "3" }),
       at("a", 5, { session: "4" }),
@@ -120,7 +120,7 @@ describe("sessions", () => {
 })
 
 describe("visitors", () => {
-  test("have their events, sessions, and the profile of the latest event with one", () => {
+  test("have a number of events and sessions, and the profile of the latest event that has one", () => {
     const events = [
       at("a", 0, { visitor: "v", session: "1", profile: "old" }),
       at("a", day, { visitor: "v", session: "2", profile: "new" }),

@@ -11,7 +11,7 @@ function linesOf(readable: boolean, level: LogLevel = "info") {
   return { log, lines }
 }
 
-test("a JSON line starts with its time, level and message, which fields of these names do not replace", () => {
+test("a JSON line starts with its time, level and message, which fields with the same names do not replace", () => {
   const { log, lines } = linesOf(false)
   log("warn", "the disk is nearly full", { level: "debug", free: 5, time: "never", message: "fine" })
   expect(lines).toEqual([

@@ -37,7 +37,7 @@ describe("the owner of an email", () => {
     expect(isTaken(owner, home)).toBe(true)
   })
 
-  test("is not locked out by any number of addresses where they have logged in before", () => {
+  test("is not locked out by any number of addresses at an address where they have logged in before", () => {
     const { isTaken, logIn } = limitsWithClock()
     logIn(owner, home)
     for (let n = 0; n < 3_000; n++) isTaken(owner, `10.8.${n >> 8}.${n & 255}`)
@@ -56,10 +56,10 @@ test("an attack from many addresses gets a thousand attempts an hour, whether th
   expect(isTaken("nobody@example.com", home)).toBe(true)
 })
 
-test("a limit that rejects takes no tokens from the others", () => {
+test("a limit that rejects an attempt takes no tokens from the other limits", () => {
   const { isTaken } = limitsWithClock()
   for (let n = 0; n < 500; n++) isTaken(owner, home)
-  // Ten of the thirty of the address are used up.
+  // Ten of the address's thirty attempts are used up.
   for (let n = 0; n < 20; n++) expect(isTaken(`user${n}@example.com`, home)).toBe(true)
   expect(isTaken("user20@example.com", home)).toBe(false)
 })
@@ -76,12 +76,12 @@ test("users at known addresses are served while unknown addresses fill the slots
   expect((await Promise.all(strangers)).filter((one) => one === "rate_limited").length).toBeGreaterThan(20)
 })
 
-test("a hash costs the minimum that OWASP recommends for Argon2id", async () => {
+test("a hash has the minimum cost that OWASP recommends for Argon2id", async () => {
   const hash = await new PasswordHasher().hash("a long pass phrase")
   expect(hash).toStartWith("$argon2id$v=19$m=19456,t=2,p=1$")
 })
 
-test("one address cannot take all slots", async () => {
+test("one address cannot use all slots", async () => {
   const passwords = new PasswordHasher({ memoryCost: 8, timeCost: 1 })
   const flood = Array.from({ length: 40 }, () =>
     passwords

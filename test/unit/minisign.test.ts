@@ -12,7 +12,7 @@ const message = Buffer.from("checksums\n")
 describe("a signature", () => {
   test.each([
     ["of the hash", key.sign(message)],
-    ["of the file itself, as older versions make it", key.sign(message, { legacy: true })],
+    ["of the file itself, as created by older versions", key.sign(message, { legacy: true })],
   ])("%s is valid", (_, file) => {
     expect(() => verifySignature(message, file, parsePublicKey(key.publicKey))).not.toThrow()
   })
@@ -40,7 +40,7 @@ test.each(["", "RW", "untrusted comment: minisign public key", Buffer.alloc(42).
 
 const minisign = Bun.which("minisign")
 test.skipIf(!minisign)(
-  `signatures of minisign are valid${minisign ? "" : " (skipped: needs minisign)"}`,
+  `signatures created by minisign are valid${minisign ? "" : " (skipped: needs minisign)"}`,
   () => {
     const folder = mkdtempSync(join(tmpdir(), "databuddy-minisign-"))
     try {
@@ -57,7 +57,7 @@ test.skipIf(!minisign)(
   },
 )
 
-test("the releases of a platform are ordered by version, and no other file is one", () => {
+test("the releases of a platform are sorted by version, and other files are ignored", () => {
   const hash = "0".repeat(64)
   const names = [
     "databuddy-1.10.0-linux-x64.tar.gz",
@@ -82,7 +82,7 @@ test.each([
   ["1.2.0-rc.1", ["1.1.0", "1.2.0-rc.2"], "1.2.0-rc.2"],
   ["1.2.0-rc.1", ["1.2.0-rc.2", "1.2.0"], "1.2.0"],
   ["1.0.0", ["1.2.0-rc.1"], undefined],
-])("a prerelease only replaces a prerelease: %s of %j", (running, versions, expected) => {
+])("a prerelease replaces only a prerelease: %s of %j", (running, versions, expected) => {
   const releases = versions.map((version) => ({ version, archive: "", sha256: "" }))
   expect(newestFor(running, releases)?.version).toBe(expected)
 })

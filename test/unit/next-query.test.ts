@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { NextQuery } from "../../src/query-api/next-query.ts"
 
-/** Returns a function that says whether the promise has resolved. */
+/** Returns a function that returns true once the promise has resolved. */
 function observe(promise: Promise<void>): () => boolean {
   let isResolved = false
   void promise.then(() => {
@@ -23,11 +23,11 @@ test("queries wait until the expected next query of a request arrives", async ()
   expect(isResolved()).toBe(true)
 })
 
-test("they stop waiting if it does not arrive", async () => {
+test("queries stop waiting if the expected query does not arrive", async () => {
   const next = new NextQuery()
   next.expect()
   await next.wait()
-  // The second wait is not for the same query.
+  // Nothing waits for the same query twice.
   const isResolved = observe(next.wait())
   await turn()
   await turn()
@@ -37,13 +37,13 @@ test("they stop waiting if it does not arrive", async () => {
 test.each([
   ["no query is expected", () => {}],
   [
-    "the expected query has arrived before",
+    "the expected query has already arrived",
     (next: NextQuery) => {
       next.expect()
       next.arrive()
     },
   ],
-])("they wait only for a turn of the event loop if %s", async (_, prepare) => {
+])("queries wait only for a turn of the event loop if %s", async (_, prepare) => {
   const next = new NextQuery()
   prepare(next)
   const isResolved = observe(next.wait())

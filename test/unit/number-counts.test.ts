@@ -13,7 +13,7 @@ interface Counted {
 
 const budget = () => new MemoryBudget(64 * 1_048_576)
 
-/** Nearest rank, from a list of all numbers. */
+/** The nearest-rank percentile, from a sorted list of all numbers. */
 function plainPercentile(numbers: readonly number[], share: number): number | null {
   const sorted = [...numbers].sort((left, right) => left - right)
   return sorted[Math.max(1, Math.ceil(share * sorted.length)) - 1] ?? null
@@ -27,7 +27,7 @@ describe("the percentiles of counted numbers are those of a sorted list", () => 
     ["the ends of the range of doubles", (random) => (random() < 0.5 ? -1 : 1) * Number.MAX_VALUE * random()],
   ]
   for (const [name, draw] of draws) {
-    test.each([0, 1, 7, 1_500, 20_000])(`for %d times ${name}, in any way of adding them`, (size) => {
+    test.each([0, 1, 7, 1_500, 20_000])(`for %d numbers (${name}), however they are added`, (size) => {
       const random = mulberry32(size + 1)
       const numbers = Array.from({ length: size }, () => draw(random))
       const half = Math.floor(size / 2)
@@ -36,7 +36,7 @@ describe("the percentiles of counted numbers are those of a sorted list", () => 
         const counts = new NumberCounts(dictionary, budget(), base?.counts)
         const third = Math.floor(some.length / 3)
         for (const number of some.slice(0, third)) counts.add(dictionary.codeOf(number), 1)
-        // As from columns, one after the other.
+        // Adds these as if they came from two columns.
         for (const values of [some.slice(third, 2 * third), some.slice(2 * third)]) {
           const mapping = new Uint32Array(values.length + 1)
           values.forEach((value, index) => {
@@ -68,7 +68,7 @@ describe("the percentiles of counted numbers are those of a sorted list", () => 
     })
   }
 
-  test("and an entry counts as often as it says", () => {
+  test("even if each number has a count", () => {
     const dictionary = new NumberDictionary(budget())
     const counts = new NumberCounts(dictionary, budget())
     counts.add(dictionary.codeOf(1), 94)
@@ -77,7 +77,7 @@ describe("the percentiles of counted numbers are those of a sorted list", () => 
   })
 })
 
-test("few numbers of a large dictionary have the percentiles of many", () => {
+test("percentiles are correct for a few numbers of a large dictionary", () => {
   const dictionary = new NumberDictionary(budget())
   for (let number = 5_000; number > 0; number--) dictionary.codeOf(number)
   const counts = new NumberCounts(dictionary, budget())
@@ -85,7 +85,7 @@ test("few numbers of a large dictionary have the percentiles of many", () => {
   expect([0.1, 0.5, 0.75, 0.76, 1].map((share) => counts.percentile(share))).toEqual([7, 7, 40, 3_000, 3_000])
 })
 
-test("counting again reserves no memory, as for a result in the cache", () => {
+test("using cached counts reserves no memory in the budget of the cached result", () => {
   const memory = budget()
   const dictionary = new NumberDictionary(memory)
   const base = new NumberCounts(dictionary, memory)
@@ -103,7 +103,7 @@ test("counting again reserves no memory, as for a result in the cache", () => {
   expect(memory.reserved).toBe(before)
 })
 
-test.each([0, 1])("counted numbers reserve the memory that they take (%d)", (repeated) => {
+test.each([0, 1])("counted numbers reserve the memory that they use (%d)", (repeated) => {
   const memory = new MemoryBudget(1_048_576)
   const dictionary = new NumberDictionary(repeated ? budget() : memory)
   const counts = new NumberCounts(dictionary, memory)
@@ -152,7 +152,7 @@ function codesOf<Codes>(type: { of: (...codes: number[]) => Codes }): Codes {
   return type.of(6, 1, 2, 0, 3, 3, 4, 5, 6, 1)
 }
 
-test("a query shares one dictionary, also with what it finds in the cache while the codes are the same", () => {
+test("a query shares one dictionary, also with cached results while the codes are the same", () => {
   const cached = new NumberDictionary(budget())
   cached.codeOf(5)
   const numbers = new NumberDictionaries(budget())
@@ -161,7 +161,7 @@ test("a query shares one dictionary, also with what it finds in the cache while 
   expect(numbers.of("property.amount", cached)).toBe(own)
   expect(own.mappingOf(cached)).toBeUndefined()
   own.codeOf(6)
-  // Another query goes on with the cached dictionary.
+  // Another query adds a number to the cached dictionary.
   cached.codeOf(7)
   expect(numbers.of("property.amount", cached)).not.toBe(own)
   expect(numbers.of("property.other", undefined)).not.toBe(own)

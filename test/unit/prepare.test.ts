@@ -9,7 +9,7 @@ db.exec(`
   insert into people values (7, 1, 'Ada'), (8, 1, '9');
 `)
 
-/** The shortest of many runs, in ms: pauses of the machine only make others longer. */
+/** The time of the shortest of many runs, in ms. Pauses of the machine only make the other runs longer. */
 function shortest(run: (n: number) => void): number {
   let least = Number.POSITIVE_INFINITY
   for (let n = 0; n < 300; n++) {

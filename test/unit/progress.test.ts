@@ -2,37 +2,37 @@ import { describe, expect, test } from "bun:test"
 import { Format } from "../../src/dashboard/state/format.ts"
 import { type Granularity, hasBucket, progressOf, rangeSince } from "../../src/dashboard/state/range.ts"
 
-/** A Tuesday; in Berlin 13:30. */
+/** A Tuesday, 13:30 in Berlin. */
 const now = Date.parse("2026-11-24T12:30:00Z")
 const today = "2026-11-24"
 const hours = ["2026-11-24T12:00:00+01:00", "2026-11-24T13:00:00+01:00", "2026-11-24T14:00:00+01:00"]
 
-describe("how far the time is in the dates of a chart", () => {
+describe("the number of dates on a chart that have started, for", () => {
   const cases: [name: string, Granularity, dates: string[], started: number, isRunning: boolean][] = [
     ["days until today", "daily", ["2026-11-22", "2026-11-23", "2026-11-24"], 3, true],
     ["days that are over", "daily", ["2026-11-22", "2026-11-23"], 2, false],
-    ["days to come", "daily", ["2026-11-25", "2026-11-26"], 0, false],
-    ["hours of a zone", "hourly", hours, 2, true],
+    ["future days", "daily", ["2026-11-25", "2026-11-26"], 0, false],
+    ["hours in a time zone", "hourly", hours, 2, true],
     ["hours that are over", "hourly", hours.slice(0, 1), 1, false],
     ["this week", "weekly", ["2026-11-16", "2026-11-23", "2026-11-30"], 2, true],
     ["last week", "weekly", ["2026-11-09", "2026-11-16"], 2, false],
     ["this month", "monthly", ["2026-10-01", "2026-11-01"], 2, true],
-    ["hours that are still shown when days are asked for", "daily", hours, 2, true],
-    ["nothing", "daily", [], 0, false],
+    ["hours that are still shown after days were requested", "daily", hours, 2, true],
+    ["no dates", "daily", [], 0, false],
   ]
   test.each(cases)("%s", (_, granularity, dates, started, isRunning) => {
     expect(progressOf(dates, granularity, today, now)).toEqual({ started, isRunning })
   })
 })
 
-describe("the days after a release, to compare with as many before it", () => {
+describe("the days after a release that are compared with as many days before it:", () => {
   const cases: [name: string, day: string, to: string | undefined][] = [
     ["today", today, today],
     ["in the first week, all days until today", "2026-11-18", today],
-    ["after it, whole weeks until yesterday", "2026-11-17", "2026-11-23"],
+    ["after the first week, whole weeks until yesterday", "2026-11-17", "2026-11-23"],
     ["until the last whole week", "2026-11-05", "2026-11-18"],
     ["at most four weeks", "2026-06-01", "2026-06-28"],
-    ["none before it", "2026-11-25", undefined],
+    ["none if the release is in the future", "2026-11-25", undefined],
   ]
   test.each(cases)("%s", (_, day, to) => {
     expect(rangeSince(day, today)).toEqual(to === undefined ? undefined : { from: day, to })
@@ -48,7 +48,7 @@ describe("days of a range in words", () => {
   ]
   test.each(cases)("%s to %s", (from, to, text) => {
     const said = new Format("en-GB", "UTC").days(from, to)
-    // Which spaces stand around the dash is the locale's.
+    // The locale determines which spaces are around the dash.
     expect(said.replace(/\s/g, " ")).toBe(text)
   })
 })

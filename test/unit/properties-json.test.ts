@@ -15,13 +15,13 @@ const cases: [string, object][] = [
   ["nested values", { a: [1, [2, { b: "]" }]], c: { d: [{}, []] }, e: null, f: true }],
   ["text that JSON escapes", { "a\u0001": "b\u2028\n", "\ud800": "\udc00" }],
 ]
-test.each(cases)("properties are put together as JSON.stringify would: %s", (_, properties) => {
+test.each(cases)("properties are serialized as by JSON.stringify: %s", (_, properties) => {
   const [keys, values] = serialize(properties)
   expect(objectOf(keys, values)).toBe(JSON.stringify(properties))
   expect([...stringsOf(keys)]).toEqual(Object.keys(properties))
 })
 
-test("any properties are put together as JSON.stringify would", () => {
+test("random properties are serialized as by JSON.stringify", () => {
   const random = picker(mulberry32(11))
   for (let round = 0; round < 2_000; round++) {
     const properties = Object(anyValue(random, 4)) as object

@@ -6,10 +6,10 @@ const other = [{ parameter: "other", success: true, data: [] }]
 const error = new Error("failed")
 const none = { results: undefined, isLoading: false, isStale: false, error: undefined }
 
-describe("what is shown of a query", () => {
+describe("the state that is shown for a query if", () => {
   const cases = [
-    { name: "no query runs", key: "", state: {}, shown: {} },
-    { name: "no query runs any more", key: "", state: { key: "before", results: other }, shown: {} },
+    { name: "there is no query", key: "", state: {}, shown: {} },
+    { name: "there is no longer a query", key: "", state: { key: "before", results: other }, shown: {} },
     { name: "it runs for the first time", key: "now", state: {}, shown: { isLoading: true } },
     {
       name: "it runs after another one",
@@ -27,7 +27,7 @@ describe("what is shown of a query", () => {
     { name: "it has a result", key: "now", state: { key: "now", results: own }, shown: { results: own } },
     { name: "it has failed", key: "now", state: { key: "now", error }, shown: { error } },
     {
-      name: "another one has failed",
+      name: "the query before it has failed",
       key: "now",
       state: { key: "before", error },
       shown: { isLoading: true },

@@ -17,7 +17,7 @@ describe("a range of one hour", () => {
     expect(rangeParams(range)).toEqual({ period: undefined, from: undefined, to: undefined, hour })
   })
 
-  test("moves by an hour, over midnight too, and not beyond today", () => {
+  test("moves by an hour, even past midnight, but not beyond today", () => {
     expect(shiftRange(parse("2026-11-24T00:00:00+01:00"), -1, today)).toEqual({
       from: "2026-11-23",
       to: "2026-11-23",
@@ -27,13 +27,13 @@ describe("a range of one hour", () => {
   })
 
   test.each(["", "2026-11-24", "2026-11-24T25:00:00Z", "2026-11-24T13:00", "now"])(
-    "is not %j: the default range",
+    "is replaced by the default range if the hour is %j",
     (hour) => {
       expect(parse(hour).preset).toBe("last_30d")
     },
   )
 
-  test("is left by the choice of days or a preset", () => {
+  test("is replaced if days or a preset are chosen", () => {
     expect(rangeParams({ preset: "today" })).toHaveProperty("hour", undefined)
     expect(rangeParams({ from: today, to: today })).toMatchObject({ from: today, hour: undefined })
   })

@@ -4,7 +4,7 @@ import { bucketsOf } from "../../src/query/structures/time-zone.ts"
 import { type Comparison, pairBuckets, previousOf } from "../../src/query-api/comparison.ts"
 import { type Range, type RangeBody, readRange, tooManyBuckets } from "../../src/query-api/range.ts"
 
-/** A Tuesday; in Kolkata 17:30 of the same day, in Auckland already Wednesday. */
+/** A Tuesday. It is 17:30 in Kolkata, and already Wednesday in Auckland. */
 const now = Date.parse("2026-11-24T12:00:00.000Z")
 const shown = ({ from, to }: { from: number; to: number }) =>
   [from, to].map((ms) => new Date(ms).toISOString().replace(":00.000Z", "Z"))
@@ -21,47 +21,47 @@ const march = (from: number, to: number) => ({
   endDate: `2026-03-${to}`,
 })
 const pairs: [string, RangeBody, string, Granularity, (number | undefined)[]][] = [
-  ["days in their order", march(10, 12), "Europe/Berlin", "daily", [0, 1, 2]],
-  ["days around a change in their order", march(28, 30), "Europe/Berlin", "daily", [0, 1, 2]],
-  ["hours of days without a change", march(10, 11), "Europe/Berlin", "hourly", upTo(48)],
+  ["days in order", march(10, 12), "Europe/Berlin", "daily", [0, 1, 2]],
+  ["days around a clock change in order", march(28, 30), "Europe/Berlin", "daily", [0, 1, 2]],
+  ["hours of days without a clock change", march(10, 11), "Europe/Berlin", "hourly", upTo(48)],
   [
-    "hours around the one that is left out",
+    "hours of a day with a skipped hour",
     march(29, 29),
     "Europe/Berlin",
     "hourly",
     upTo(24).filter((hour) => hour !== 2),
   ],
   [
-    "hours around the one that was left out before",
+    "hours of the day after one with a skipped hour",
     march(30, 30),
     "Europe/Berlin",
     "hourly",
     [0, 1, undefined, ...upTo(23).slice(2)],
   ],
   [
-    "an hour that comes twice, with one that comes once",
+    "hours of a day on which one of them is repeated",
     { startDate: "2026-11-01", endDate: "2026-11-01" },
     "America/New_York",
     "hourly",
     [0, 1, undefined, ...upTo(24).slice(2)],
   ],
   [
-    "half an hour that is left out",
+    "hours of a day with a skipped half hour",
     { startDate: "2026-10-04", endDate: "2026-10-04" },
     "Australia/Lord_Howe",
     "hourly",
     upTo(24),
   ],
-  ["months in their order", { startDate: "2026-02-01", endDate: "2026-03-31" }, "UTC", "monthly", [0, 1]],
+  ["months in order", { startDate: "2026-02-01", endDate: "2026-03-31" }, "UTC", "monthly", [0, 1]],
   [
-    "hours of a range that is no whole number of them in their order",
+    "hours in order if the range is not a whole number of hours",
     { startDate: "2026-03-10T10:00Z", endDate: "2026-03-10T11:30Z" },
     "UTC",
     "hourly",
     [0, 1],
   ],
   [
-    "a day that the calendar left out with nothing",
+    "the day after a skipped day with nothing",
     { startDate: "2011-12-31", endDate: "2011-12-31" },
     "Pacific/Apia",
     "daily",
@@ -75,7 +75,7 @@ test.each(pairs)("compares %s", (_, range, zone, granularity, expected) => {
 const ranges: [string, RangeBody, string, string, string][] = [
   ["today", { preset: "today" }, "UTC", "2026-11-24T00:00Z", "2026-11-25T00:00Z"],
   ["yesterday", { preset: "yesterday" }, "UTC", "2026-11-23T00:00Z", "2026-11-24T00:00Z"],
-  ["seven days with today", { preset: "last_7d" }, "UTC", "2026-11-18T00:00Z", "2026-11-25T00:00Z"],
+  ["seven days including today", { preset: "last_7d" }, "UTC", "2026-11-18T00:00Z", "2026-11-25T00:00Z"],
   ["thirty days by default", {}, "UTC", "2026-10-26T00:00Z", "2026-11-25T00:00Z"],
   ["any number of days", { preset: "last_60d" }, "UTC", "2026-09-26T00:00Z", "2026-11-25T00:00Z"],
   ["a week from Monday", { preset: "this_week" }, "UTC", "2026-11-23T00:00Z", "2026-11-25T00:00Z"],
@@ -83,9 +83,9 @@ const ranges: [string, RangeBody, string, string, string][] = [
   ["the month to date", { preset: "this_month" }, "UTC", "2026-11-01T00:00Z", "2026-11-25T00:00Z"],
   ["the month before", { preset: "last_month" }, "UTC", "2026-10-01T00:00Z", "2026-11-01T00:00Z"],
   ["the year to date", { preset: "this_year" }, "UTC", "2026-01-01T00:00Z", "2026-11-25T00:00Z"],
-  ["a zone of half hours", { preset: "today" }, "Asia/Kolkata", "2026-11-23T18:30Z", "2026-11-24T18:30Z"],
+  ["a half-hour time zone", { preset: "today" }, "Asia/Kolkata", "2026-11-23T18:30Z", "2026-11-24T18:30Z"],
   [
-    "a zone that is a day ahead",
+    "a time zone that is a day ahead",
     { preset: "today" },
     "Pacific/Auckland",
     "2026-11-24T11:00Z",
@@ -107,25 +107,25 @@ const ranges: [string, RangeBody, string, string, string][] = [
   ],
   ["from a day to today", { startDate: "2026-11-20" }, "UTC", "2026-11-20T00:00Z", "2026-11-25T00:00Z"],
   [
-    "times, the end not included",
+    "times, excluding the end",
     { startDate: "2026-11-20T10:00:00Z", endDate: "2026-11-20T12:00:00+01:00" },
     "UTC",
     "2026-11-20T10:00Z",
     "2026-11-20T11:00Z",
   ],
   [
-    "times of the zone's clocks",
+    "local times in the time zone",
     { startDate: "2026-11-20T10:00", endDate: "2026-11-20" },
     "Europe/Berlin",
     "2026-11-20T09:00Z",
     "2026-11-20T23:00Z",
   ],
 ]
-test.each(ranges)("%s", (_, body, zone, from, to) => {
+test.each(ranges)("reads %s", (_, body, zone, from, to) => {
   expect(shown(readRange(body, zone, now))).toEqual([from, to])
 })
 
-test("hours end at the current ms", () => {
+test("presets of hours end at the current ms", () => {
   expect(readRange({ preset: "last_24h" }, "UTC", now)).toMatchObject({
     from: now + 1 - 86_400_000,
     to: now + 1,
@@ -148,7 +148,7 @@ test.each(faults)("%p is rejected", (body, message) => {
 /** The requested range, its zone, the current time, and the previous period. */
 const before: [string, RangeBody, string, string, string, string][] = [
   [
-    "of days that are over is whole, and as many by the calendar",
+    "of past days is complete, and has the same number of calendar days",
     { startDate: "2026-10-25", endDate: "2026-10-26" },
     "Europe/Berlin",
     "2026-11-24T12:00Z",
@@ -164,7 +164,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-23T12:00:00.001Z",
   ],
   [
-    "of today is of the zone's days",
+    "of today uses the days of the time zone",
     { preset: "today" },
     "Asia/Kolkata",
     "2026-11-24T12:00Z",
@@ -172,7 +172,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-23T12:00:00.001Z",
   ],
   [
-    "of today is one ms long when it begins",
+    "of today is one ms long at the start of the day",
     { preset: "today" },
     "UTC",
     "2026-11-24T00:00Z",
@@ -180,7 +180,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-23T00:00:00.001Z",
   ],
   [
-    "of today is whole when it ends",
+    "of today is complete at the end of the day",
     { preset: "today" },
     "UTC",
     "2026-11-24T23:59:59.999Z",
@@ -188,7 +188,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-24T00:00Z",
   ],
   [
-    "of a week so far has as many days, the last one until this time of day",
+    "of this week has as many days, and ends at this time of day",
     { preset: "this_week" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -196,7 +196,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-22T12:00:00.001Z",
   ],
   [
-    "of seven days with today ends in the day before them",
+    "of seven days including today ends on the day before them",
     { preset: "last_7d" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -204,7 +204,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-17T12:00:00.001Z",
   ],
   [
-    "of days up to one that is still to come ends on the day of it that today is of them",
+    "of days that end in the future ends after as many days as have passed, at this time of day",
     { startDate: "2026-11-23", endDate: "2026-11-26" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -212,7 +212,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-20T12:00:00.001Z",
   ],
   [
-    "of days that are still to come is whole",
+    "of future days is complete",
     { startDate: "2026-11-25", endDate: "2026-11-26" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -220,7 +220,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-25T00:00Z",
   ],
   [
-    "of hours until now is as long",
+    "of hours until now has the same length",
     { preset: "last_24h" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -228,7 +228,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-23T12:00:00.001Z",
   ],
   [
-    "of times up to one that is still to come is as long as it was until now",
+    "of times that end in the future is as long as the time until now",
     { startDate: "2026-11-24T10:00Z", endDate: "2026-11-24T16:00Z" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -252,7 +252,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-03-28T11:00:00.001Z",
   ],
   [
-    "ends where the clocks jumped over this time of day",
+    "ends at the clock change if the change skipped this time of day",
     { preset: "today" },
     "Europe/Berlin",
     "2026-03-30T00:30Z",
@@ -260,7 +260,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-03-29T01:00Z",
   ],
 ]
-test.each(before)("the period before %s", (_, body, zone, at, from, to) => {
+test.each(before)("the previous period %s", (_, body, zone, at, from, to) => {
   const now = Date.parse(at)
   expect(shown(previousOf(readRange(body, zone, now), zone, now))).toEqual([from, to])
 })
@@ -268,7 +268,7 @@ test.each(before)("the period before %s", (_, body, zone, at, from, to) => {
 /** The compared range, its comparison and zone, the current time, and the period that it is compared with. */
 const chosen: [string, RangeBody, Comparison, string, string, string, string][] = [
   [
-    "a calendar month is compared with the one before, however long",
+    "a calendar month is compared with the one before, regardless of their lengths",
     { startDate: "2026-03-01", endDate: "2026-03-31" },
     "previous_period",
     "UTC",
@@ -304,7 +304,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2026-10-24T12:00:00.001Z",
   ],
   [
-    "the 31st is compared with all of a month of 30 days",
+    "this month is compared with a whole month of 30 days on the 31st",
     { preset: "this_month" },
     "previous_period",
     "UTC",
@@ -349,7 +349,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2023-03-01T00:00Z",
   ],
   [
-    "a February is compared with a whole one a year later",
+    "February is compared with a whole February of 29 days a year earlier",
     { startDate: "2025-02-01", endDate: "2025-02-28" },
     "previous_year",
     "UTC",
@@ -358,7 +358,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2024-03-01T00:00Z",
   ],
   [
-    "today is compared with the same date a year earlier until this time of day, with other clocks too",
+    "today is compared with the same date a year earlier until this local time, even with another UTC offset",
     { preset: "today" },
     "previous_year",
     "Europe/Berlin",
@@ -367,7 +367,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2025-03-29T13:00:00.001Z",
   ],
   [
-    "hours are compared with those of the same local time a year earlier",
+    "hours are compared with the same local times a year earlier",
     { startDate: "2026-03-29T12:00", endDate: "2026-03-29T14:00" },
     "previous_year",
     "Europe/Berlin",
@@ -394,7 +394,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2026-10-20T12:00:00.001Z",
   ],
   [
-    "hours are compared with those of the same weekday, by the clock",
+    "hours are compared with the same local times on the same weekday",
     { startDate: "2026-10-26T10:00", endDate: "2026-10-26T12:00" },
     "matching_weekdays",
     "Europe/Berlin",
@@ -403,7 +403,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2026-10-19T10:00Z",
   ],
   [
-    "days are compared with others of choice",
+    "days are compared with chosen days",
     { startDate: "2026-11-16", endDate: "2026-11-22" },
     { startDate: "2026-03-01", endDate: "2026-03-03" },
     "UTC",
@@ -412,7 +412,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2026-03-04T00:00Z",
   ],
   [
-    "a running range is compared with days of choice until the same point",
+    "a range that has not ended is compared with chosen days until the same point",
     { startDate: "2026-11-23", endDate: "2026-11-29" },
     { startDate: "2026-03-02", endDate: "2026-03-08" },
     "UTC",
@@ -453,7 +453,7 @@ const comparedPairs: [string, RangeBody, Comparison, string, Granularity, (numbe
     [0, undefined, 1],
   ],
   [
-    "hours of a day that leaves one out with those of a day a year earlier",
+    "hours of a day with a skipped hour with those of the same date a year earlier",
     march(29, 29),
     "previous_year",
     "Europe/Berlin",
@@ -461,7 +461,7 @@ const comparedPairs: [string, RangeBody, Comparison, string, Granularity, (numbe
     upTo(24).filter((hour) => hour !== 2),
   ],
   [
-    "hours of a day with those of one that leaves one out, a week earlier",
+    "hours of a day with those of a day with a skipped hour a week earlier",
     { startDate: "2026-04-05", endDate: "2026-04-05" },
     "matching_weekdays",
     "Europe/Berlin",
@@ -469,7 +469,7 @@ const comparedPairs: [string, RangeBody, Comparison, string, Granularity, (numbe
     [0, 1, undefined, ...upTo(23).slice(2)],
   ],
   [
-    "hours of a day with those of one of choice on which an hour comes twice",
+    "hours of a day with those of a chosen day with a repeated hour",
     march(10, 10),
     { startDate: "2025-10-26", endDate: "2025-10-26" },
     "Europe/Berlin",
@@ -477,7 +477,7 @@ const comparedPairs: [string, RangeBody, Comparison, string, Granularity, (numbe
     upTo(25).filter((hour) => hour !== 3),
   ],
   [
-    "months of a year by their order",
+    "months of a year in order",
     { startDate: "2025-01-01", endDate: "2025-03-31" },
     "previous_year",
     "UTC",
@@ -489,7 +489,7 @@ test.each(comparedPairs)("compares %s", (_, range, comparison, zone, granularity
   expect(places(range, zone, granularity, comparison)).toEqual(expected)
 })
 
-test("minutes are at most 10,000", () => {
+test("a range has at most 10,000 buckets of a minute", () => {
   const days = (count: number) => ({ from: 0, to: count * 86_400_000, days: undefined })
   expect(tooManyBuckets(days(6), "minute")).toBeUndefined()
   expect(tooManyBuckets(days(7), "minute")).toStartWith(

@@ -63,7 +63,7 @@ describe("a limiter", () => {
     expect(limiter.take("a", 1).allowed).toBe(false)
   })
 
-  test("takes the cost of a request, and reports when enough tokens are back", () => {
+  test("takes the cost of a request, and reports when enough tokens are available again", () => {
     const { clock, limiter } = limiterWithClock()
     expect(limiter.take("a", 60, 50)).toMatchObject({ allowed: true, remaining: 10 })
     expect(limiter.take("a", 60, 30)).toMatchObject({ allowed: false, remaining: 10, reset: 20 })

@@ -17,8 +17,8 @@ describe("the page after the login is", () => {
   const rejected = [
     ["nothing", null],
     ["another server", "https://evil.example/w/shop/events"],
-    ["another server, by two slashes", "//evil.example/w/shop/events"],
-    ["another server, by backslashes", "\\\\evil.example/w/shop/events"],
+    ["another server, with two slashes", "//evil.example/w/shop/events"],
+    ["another server, with backslashes", "\\\\evil.example/w/shop/events"],
     ["another port", "https://events.example.com:8443/w/shop/events"],
     ["a script", "javascript:alert(1)//w/"],
     ["a page outside the dashboard", "/docs"],
@@ -28,7 +28,7 @@ describe("the page after the login is", () => {
     ["a path traversal with escaped slashes", "/w/x%2f..%2f..%2fdocs"],
     ["a path traversal with a line feed", "/w/.\n./docs"],
     ["a path traversal with escaped backslashes", "/w/%5c..%5cdocs"],
-    ["another server, by three slashes", "///evil.example/w/x/"],
+    ["another server, with three slashes", "///evil.example/w/x/"],
     ["another server, with this host as its user name", "https://events.example.com@evil.example/w/x/"],
     ["the login itself", "/login?to=/login"],
     ["an invalid URL", "https://["],
@@ -40,13 +40,13 @@ describe("the page after the login is", () => {
 
 describe("a saved path", () => {
   test.each(["%2e%2e/settings/users", "..", "x/%252e/y", "x%2f..", "x/%5c%2e%2e"])(
-    "that traverses out, %s, opens the overview",
+    "that leaves the website, %s, opens the overview",
     (path) => {
       expect(safePath(path)).toBe("overview")
     },
   )
   test.each(["", "?period=today", "funnels?step=a&x=../y", "people/user%2F1"])(
-    "that stays inside, %s, is opened",
+    "that stays in the website, %s, is opened",
     (path) => {
       expect(safePath(path)).toBe(path)
     },

@@ -14,7 +14,7 @@ function budget() {
     ...requestContextOf(new Request("http://x/"), { requestIP: () => ({ address }) }),
     account,
   })
-  /** Seconds to wait; undefined: none. */
+  /** Seconds to wait; undefined if the request is accepted. */
   const wait = (address: string, account?: string) => {
     try {
       enforceRejectedBytes(check, arrival(address, account))
@@ -34,7 +34,7 @@ function budget() {
 }
 
 describe("the budget of rejected bytes", () => {
-  test("allows four of the largest bodies per address, then rejects until the minute is over", () => {
+  test("allows four of the largest bodies a minute per address, and then rejects until there is budget again", () => {
     const { clock, wait, reject } = budget()
     for (let count = 0; count < 3; count++) reject(maxBody, "10.0.0.1")
     expect(wait("10.0.0.1")).toBeUndefined()
@@ -89,7 +89,7 @@ describe("the budget of rejected bytes", () => {
     expect(wait("10.0.0.1")).toBeUndefined()
   })
 
-  test("stays bounded however many addresses there are", () => {
+  test("stays bounded for any number of addresses", () => {
     const { wait, reject } = budget()
     reject(9 * maxBody, "10.0.0.1")
     for (let index = 0; index < 20_000; index++) reject(1, `10.1.${index >> 8}.${index & 255}`)

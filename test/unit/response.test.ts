@@ -6,13 +6,13 @@ const chunkBytes = 100_000
 
 interface Answer {
   answer: QueryAnswer<JsonRows>
-  /** Bytes whose release is reported. */
+  /** Number of bytes that were reported as released. */
   released: () => number
-  /** Bytes of its chunks that are not freed. */
+  /** Number of bytes in chunks that have not been freed. */
   held: () => number
 }
 
-/** A response of several chunks. */
+/** An answer that has `chunks` chunks. */
 function answerOf(chunks: number): Answer {
   let released = 0
   const data = {
@@ -57,7 +57,7 @@ describe("the memory of a response", () => {
     await reader.read()
     await reader.cancel()
     expect(released()).toBe(10 * chunkBytes)
-    // What was read belongs to the reader.
+    // Chunks that were read belong to the reader.
     expect(held()).toBeLessThanOrEqual(2 * chunkBytes)
   })
 

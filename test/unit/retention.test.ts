@@ -6,7 +6,7 @@ import { runToEnd, scopeOf, sourceOf, type TestEvent } from "../support/batches.
 
 const step = (name: string): Step => ({ name, filters: [] })
 
-/** As `name@time`. */
+/** Events of one visitor, written as `name@time`. */
 function events(visitor: string | null, ...written: string[]): TestEvent[] {
   return written.map((one) => {
     const [name, time] = one.split("@") as [string, string]
@@ -81,7 +81,7 @@ const cases: {
     ],
   },
   {
-    sentence: "counts every visitor as returned in their own period where both events are the same",
+    sentence: "counts every visitor as returned in their own period if both events are the same",
     events: events("v", "signed_up@2026-03-02T10:00", "signed_up@2026-03-04T10:00"),
     changes: { returnEvent: step("signed_up") },
     cohorts: [
@@ -91,7 +91,7 @@ const cases: {
     ],
   },
   {
-    sentence: "matches any event without a name",
+    sentence: "matches any event if a step has no name",
     events: events("v", "looked@2026-03-02T10:00", "opened@2026-03-03T10:00"),
     changes: { startEvent: { filters: [] }, returnEvent: { filters: [] } },
     cohorts: [
@@ -115,7 +115,7 @@ const cases: {
     ],
   },
   {
-    sentence: "starts weeks on Monday and cuts them at the range",
+    sentence: "starts weeks on Monday and cuts them off at the ends of the range",
     events: events("v", "signed_up@2026-03-08T23:59", "opened@2026-03-09T00:00", "opened@2026-03-16T00:00"),
     changes: { granularity: "weekly", scope: scopeOf("2026-03-04", 14) },
     cohorts: [
@@ -148,7 +148,7 @@ const cases: {
     ],
   },
   {
-    sentence: "counts sessions where the unit is a session",
+    sentence: "counts sessions if the unit is a session",
     events: events("v", "signed_up@2026-03-02T10:00", "opened@2026-03-02T10:00", "opened@2026-03-03T10:00"),
     changes: { unit: "session_id" },
     cohorts: [

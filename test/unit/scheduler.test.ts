@@ -2,13 +2,13 @@ import { describe, expect, test } from "bun:test"
 import { type Job, TaskScheduler } from "../../src/query/engine/scheduler.ts"
 import { type MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 
-/** A scheduler whose clock makes each step a turn of its own. */
+/** A scheduler whose clock makes each step a separate turn. */
 function newScheduler({ memory = 100, ofQuery = 80 } = {}): TaskScheduler {
   let ms = 0
   return new TaskScheduler({ memory, memoryPerQuery: ofQuery, now: () => (ms += 20) })
 }
 
-/** A scheduler whose clock is the time that endless `steps` take; `taken`: the ms of each kind. */
+/** A scheduler whose clock advances only with `steps`, which never end. `taken` is the time of each kind, in ms. */
 function timedScheduler() {
   let ms = 0
   const taken = { query: 0, sealing: 0 }
@@ -23,7 +23,7 @@ function timedScheduler() {
   return { scheduler, taken, steps, advance: (by: number) => (ms += by) }
 }
 
-/** A job that notes `name` in `seen` at each of its steps, and at its end. */
+/** A job that adds `name` to `seen` at each step, and at its end. */
 function job(name: string, seen: string[], steps: number, more: Partial<Job> = {}): Job {
   return {
     id: Number(name.slice(1)),
@@ -40,7 +40,7 @@ function job(name: string, seen: string[], steps: number, more: Partial<Job> = {
   }
 }
 
-/** The same, taking some memory at each step. */
+/** A job that reserves some memory at each step. */
 function taking(name: string, seen: string[], bytes: readonly number[]): Job {
   return job(name, seen, 0, {
     *start(budget: MemoryBudget) {
@@ -59,7 +59,7 @@ function runAll(scheduler: TaskScheduler, most = 1_000): void {
 }
 
 describe("turns", () => {
-  test("are round-robin by caller: thirty long queries of one do not delay the short one of another", () => {
+  test("go to callers round-robin, so thirty long queries of one do not delay a short query of another", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 1; id <= 30; id++) scheduler.add(job(`a${id}`, seen, 1_000))
@@ -70,7 +70,7 @@ describe("turns", () => {
     expect(seen.filter((name) => name.startsWith("b"))).toEqual([...Array(5).fill("b31"), "b31 done"])
   })
 
-  test("are round-robin among the queries of one caller", () => {
+  test("go to the queries of one caller round-robin", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (const name of ["a1", "a2", "a3"]) scheduler.add(job(name, seen, 2))
@@ -78,7 +78,7 @@ describe("turns", () => {
     expect(seen.slice(0, 6)).toEqual(["a1", "a2", "a3", "a1", "a2", "a3"])
   })
 
-  test("are equal in time: a query of short steps does not wait for as many long steps of another caller", () => {
+  test("are equal in time, so a query with short steps does not wait for as many long steps of another caller", () => {
     const { scheduler, taken, steps } = timedScheduler()
     scheduler.add({ id: 1, caller: "a", start: () => steps("query", 300), fail: () => {} })
     runAll(scheduler, 20)
@@ -98,12 +98,12 @@ describe("turns", () => {
       fail: () => {},
     })
     runAll(scheduler, 40)
-    // 300 ms of short steps: one long step can come before them, and one during them.
+    // The short steps take 300 ms. One long step can run before them, and one in between.
     expect(done).toBeGreaterThanOrEqual(0)
     expect(done).toBeLessThanOrEqual(600)
   })
 
-  test("can be saved up to 250 ms: a caller that had no queries runs first, and then gets no more than others", () => {
+  test("can be saved up to 250 ms: a caller that had no queries runs first, but then gets no more than others", () => {
     const { scheduler, taken, steps } = timedScheduler()
     scheduler.add({ id: 1, caller: "a", start: () => steps("query", 10), fail: () => {} })
     runAll(scheduler, 1_000)
@@ -116,7 +116,7 @@ describe("turns", () => {
     expect(taken.sealing - (taken.query - before)).toBeLessThanOrEqual(280)
   })
 
-  test("that are saved do not add up: new callers, one after another, delay an older one by 250 ms each", () => {
+  test("that are saved do not add up: each new caller delays an older one by only 250 ms", () => {
     const { scheduler, taken, steps } = timedScheduler()
     scheduler.add({ id: 0, caller: "a", start: () => steps("query", 10), fail: () => {} })
     runAll(scheduler, 100)
@@ -131,9 +131,9 @@ describe("turns", () => {
     expect(taken.query).toBeGreaterThan(before)
   })
 
-  test("go to sealing every third time, however many callers there are", () => {
+  test("go to sealing every third time, for any number of callers", () => {
     const { scheduler, taken, steps } = timedScheduler()
-    // As long as a slice.
+    // The length of a time slice.
     const ms = 15
     for (let id = 0; id < 20; id++) {
       scheduler.add({ id, caller: `caller ${id}`, start: () => steps("query", ms), fail: () => {} })
@@ -161,7 +161,7 @@ describe("turns", () => {
     expect(seen.slice(0, 7)).toEqual([...Array(5).fill("seal"), "seal done", "a1"])
   })
 
-  test("are not given to queries while a part of a backlog is stored, until the next part comes or the wait is over", () => {
+  test("do not go to queries while part of a backlog is stored, until the next part arrives or the wait ends", () => {
     const { scheduler, taken, steps, advance } = timedScheduler()
     scheduler.add({ id: 1, caller: "a", start: () => steps("query", 15), fail: () => {} })
     const seal = () => scheduler.startSealing(job("seal", [], 0).start({} as MemoryBudget), true, 1_000)
@@ -184,7 +184,7 @@ describe("turns", () => {
 })
 
 describe("the memory", () => {
-  test("is left to the older query: the younger one restarts when there is room, and both complete", () => {
+  test("goes to the older query: the younger one restarts when there is enough, and both complete", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.add(taking("a1", seen, [30, 30, 10]))
@@ -197,7 +197,7 @@ describe("the memory", () => {
     expect(scheduler.memory.taken).toBe(0)
   })
 
-  test("holds ten queries that need nearly all of it one after another", () => {
+  test("is enough for ten queries that each need nearly all of it, one after another", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 0; id < 10; id++) scheduler.add(taking(`a${id}`, seen, [20, 20, 20, 15]))
@@ -207,7 +207,7 @@ describe("the memory", () => {
     expect(seen.filter((one) => one.endsWith("done")).length).toBe(10)
   })
 
-  test("restarts large queries one by one: each of six starts at most three times", () => {
+  test("is given to large queries one by one, so each of six starts at most three times", () => {
     const scheduler = newScheduler()
     const starts = new Map<number, number>()
     for (let id = 0; id < 6; id++) {
@@ -225,7 +225,7 @@ describe("the memory", () => {
     expect([starts.size, scheduler.memory.taken]).toEqual([6, 0])
   })
 
-  test("of a small query is not taken while a large one holds more, and it does not wait for large ones", () => {
+  test("of a small query is not taken away while a large one has more, and it does not wait for large ones", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     for (let id = 0; id < 3; id++) scheduler.add(taking(`a${id}`, seen, Array(15).fill(5)))
@@ -238,7 +238,7 @@ describe("the memory", () => {
     expect(seen.filter((one) => one === "b9").length).toBe(2)
   })
 
-  test("held by a query of the same caller keeps others from starting if it is much, and not if it is little", () => {
+  test("held by a query keeps other queries of the same caller from starting only if it is a large part", () => {
     for (const { bytes, isAlternating } of [
       { bytes: 20, isAlternating: false },
       { bytes: 10, isAlternating: true },
@@ -256,7 +256,7 @@ describe("the memory", () => {
     }
   })
 
-  test("is limited to a share for one query", () => {
+  test("of a single query is limited to a share", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.add(taking("a1", seen, [50, 50]))
@@ -267,7 +267,7 @@ describe("the memory", () => {
     expect(scheduler.memory.taken).toBe(0)
   })
 
-  test("held by unsent responses delays younger queries, never the oldest", () => {
+  test("held by unsent responses delays younger queries, but never the oldest", () => {
     const scheduler = newScheduler()
     const seen: string[] = []
     scheduler.memory.reserve(90)

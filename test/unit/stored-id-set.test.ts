@@ -26,9 +26,9 @@ for (const [name, ids] of Object.entries(cases)) {
     expect([...stored.ids()]).toEqual(expected)
   })
 
-  // The first one keeps these ids in a table, the others in a bitset.
+  // With the first range, the ids are stored in a table. With the others, they are stored in a bitset.
   for (const range of [2 ** 31, 5_000_001, Math.max(1, ...ids) + 1])
-    test(`${name}: adding it to other ids up to ${range} returns the union`, () => {
+    test(`${name}: adding the set to other ids up to ${range} returns the union`, () => {
       const budget = new MemoryBudget(2 ** 30)
       const base = new IdSet(range, budget)
       const others = expected.filter((_, index) => index % 3 === 0).concat(1)

@@ -10,7 +10,7 @@ import { eventRow } from "../support/event.ts"
 let streams: Streams | undefined
 afterEach(() => streams?.close())
 
-test("streams that are behind at different events share the time of a poll, and all catch up", async () => {
+test("streams at different positions share the time of a poll, and all of them catch up", async () => {
   const newest = 1_000
   /** Number of reads, by poll. */
   const polls: number[] = []
@@ -46,7 +46,7 @@ test("streams that are behind at different events share the time of a poll, and 
   expect(Math.max(...polls)).toBe(2)
 })
 
-test("a batch ends with the event whose text reaches the limit, also if it is in paths", () => {
+test("a batch ends with the event whose text reaches the limit, even if the text is in paths", () => {
   using folder = temporaryFolder()
   const db = openTestDatabase(folder.file("a.db"))
   const inserter = new EventInserter(db, new DailyHash(db, (bytes) => crypto.getRandomValues(bytes)))

@@ -5,8 +5,8 @@ const mib = 1_048_576
 const memory = 128 * mib
 
 /**
- * A sweeper and what it collected. `step` takes 20 ms and reserves some bytes. A collection of new objects takes 1 ms,
- * one of the whole heap takes 100 ms and returns the heap to its first size.
+ * A sweeper, and the number of its collections. `step` takes 20 ms and reserves some bytes. A collection of new objects
+ * takes 1 ms. A collection of the whole heap takes 100 ms and returns the heap to its initial size.
  */
 function sweeperAt(start: number) {
   let rss = start
@@ -45,14 +45,14 @@ test("queries whose objects do not survive wait only for collections of new obje
   expect(found.new).toBeGreaterThan(1_000)
 })
 
-test("queries wait for collections a fifth of the time at most if half of what they reserve survives", () => {
+test("queries wait for collections at most a fifth of the time if half of their memory survives", () => {
   const { found, step, ms, collecting } = sweeperAt(600 * mib)
   while (ms() < 60_000) step(3 * mib, { heapGrowth: 1.5 * mib })
   expect(collecting()).toBeLessThanOrEqual(60_000 / 5)
   expect(found.all).toBeGreaterThan(20)
 })
 
-test("new objects are collected at a quarter of the query memory, or at less if the process uses much", () => {
+test("new objects are collected at a quarter of the query memory, or earlier if the process is large", () => {
   for (const { rss, bytes, found } of [
     { rss: 100, bytes: 31, found: { all: 0, new: 0 } },
     { rss: 100, bytes: 32, found: { all: 0, new: 1 } },
@@ -65,7 +65,7 @@ test("new objects are collected at a quarter of the query memory, or at less if 
   }
 })
 
-test("the whole heap is collected if it has grown by a quarter of the query memory in spite of that", () => {
+test("the whole heap is collected if it still grows by a quarter of the query memory", () => {
   const { found, step } = sweeperAt(100 * mib)
   step(32 * mib)
   step(32 * mib, { heapGrowth: 31 * mib })
@@ -74,7 +74,7 @@ test("the whole heap is collected if it has grown by a quarter of the query memo
   expect(found).toEqual({ all: 1, new: 3 })
 })
 
-test("garbage of half the query memory is collected at once, soon after another collection", () => {
+test("garbage of half the query memory is collected immediately, even soon after another collection", () => {
   const { found, step } = sweeperAt(100 * mib)
   step(memory / 2)
   step(memory / 2, { heapGrowth: 32 * mib })
@@ -85,7 +85,7 @@ test("garbage of half the query memory is collected at once, soon after another 
   expect(found.new).toBe(3)
 })
 
-test("growth of the process counts as garbage, from its smallest size", () => {
+test("growth of the process since its smallest size counts as garbage", () => {
   const { found, step } = sweeperAt(100 * mib)
   step(1)
   step(4 * mib, { growth: 31 * mib })
@@ -97,12 +97,12 @@ test("growth of the process counts as garbage, from its smallest size", () => {
   expect(found.all).toBe(0)
   step(40 * mib, { growth: 4 * mib })
   expect(found.all).toBe(1)
-  // Without garbage of queries, others have grown.
+  // If there is no garbage from queries, something else has grown.
   step(1, { growth: 90 * mib })
   expect(found.all).toBe(1)
 })
 
-test("collections go on while the size of the process cannot be read", () => {
+test("collections continue if the size of the process cannot be read", () => {
   let collected = 0
   const unreadable = () => {
     throw new Error("EMFILE: too many open files")

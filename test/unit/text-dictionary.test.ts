@@ -68,7 +68,7 @@ test("counts stay exact when they are stored in fewer bytes, in a base, and when
   }
 })
 
-test("texts reserve the memory that they take, and less than strings", () => {
+test("texts reserve the memory that they use, which is less than that of strings", () => {
   const memory = budget()
   const dictionary = new TextDictionary(memory, seed)
   for (let index = 0; index < 100_000; index++) dictionary.codeOf(`order number ${index}`)

@@ -22,7 +22,7 @@ describe("options", () => {
     ["data-skip-patterns", '["/a/**"]', "skipPatterns", ["/a/**"]],
     ["data-mask-patterns", "/a/*", "maskPatterns", undefined],
   ]
-  test.each(attributes)("%s=%p is %s", (name, value, option, parsed) => {
+  test.each(attributes)("%s=%p sets %s", (name, value, option, parsed) => {
     expect(readOptions(undefined, [[name, value]], [])).toEqual({ [option]: parsed } as Options)
   })
 
@@ -51,7 +51,7 @@ describe("options", () => {
     expect(numberOption(value, 10, 1, 50)).toBe(result)
   })
 
-  test("a sample has about its share of visitors, and a visitor is always or never in it", () => {
+  test("a sample contains about the requested share of visitors, and always the same visitors", () => {
     const visitors = Array.from({ length: 4_000 }, () => `anon_${createId()}`)
     const sampled = visitors.filter((id) => isSampled(id, 0.25))
     // Six standard deviations around 1,000.
@@ -80,7 +80,7 @@ test.each(matches)("the pattern %s and the path %s: %p", (pattern, path, isMatch
   expect(matchesPattern(path, [pattern])).toBe(isMatch)
 })
 
-test.each([undefined, "/admin", 7, {}])("patterns that are no list match nothing: %p", (patterns) => {
+test.each([undefined, "/admin", 7, {}])("patterns that are not a list match nothing: %p", (patterns) => {
   expect(matchesPattern("/admin", patterns)).toBe(false)
 })
 
@@ -92,11 +92,11 @@ const masks: [pattern: string, path: string, masked: string][] = [
   ["/docs/**", "/docs/a/b", "/docs/*"],
   ["/other/*", "/users/7", "/users/7"],
 ]
-test.each(masks)("the mask %s makes of %s: %s", (pattern, path, masked) => {
+test.each(masks)("the mask %s changes %s to %s", (pattern, path, masked) => {
   expect(maskPath(path, [pattern])).toBe(masked)
 })
 
-/** A browser's storage. `fails`: which calls throw. */
+/** A browser's storage. Calls for which `fails` returns true throw an error. */
 function storage(fails: (call: "getItem" | "setItem" | "removeItem") => boolean = () => false) {
   const values = new Map<string, string>()
   const available = (call: "getItem" | "setItem" | "removeItem") => {
@@ -128,7 +128,7 @@ describe("storage", () => {
     expect(area.get("did")).toBeNull()
   })
 
-  test("of which another tab removes a value is empty", () => {
+  test("is empty after another tab has cleared it", () => {
     const backing = storage()
     const area = openStorageArea(() => backing)
     area.set("did", "a")
@@ -180,7 +180,7 @@ describe("identity", () => {
     ["anonId=<script>&sessionId=", [null, null]],
     [`anonId=${"a".repeat(129)}`, [null, null]],
   ]
-  test.each(carried)("the IDs of a link: %s", (query, [visitor, session]) => {
+  test.each(carried)("the IDs in a link are adopted if they are valid: %s", (query, [visitor, session]) => {
     const opened = open()
     opened.identity.adopt(new URLSearchParams(query))
     expect(
@@ -188,7 +188,7 @@ describe("identity", () => {
     ).toEqual([visitor, session])
   })
 
-  test("an opt-out leaves only itself, and an opt-in only what the page waits for", () => {
+  test("an opt-out stores only itself, and an opt-in stores a consent only if the page waits for one", () => {
     const { local, session, identity } = open()
     local.values.set("did_params", "{}")
     identity.optIn(true)
@@ -222,7 +222,7 @@ describe("bodies", () => {
         items.map((_, index) => index),
       )
       for (const body of bodies) expect(size(body)).toBeLessThanOrEqual(60 * 1_024)
-      // No two of them fit into one.
+      // No two neighbors would fit into one body.
       for (let at = 1; at < bodies.length; at++) {
         expect(size(`${bodies[at - 1]},${JSON.stringify(JSON.parse(bodies[at] ?? "")[0])}`)).toBeGreaterThan(
           60 * 1_024,
@@ -231,13 +231,13 @@ describe("bodies", () => {
     },
   )
 
-  test("of an item above 60 KiB hold it alone", () => {
+  test("of an item above 60 KiB contain only that item", () => {
     const large = JSON.stringify("x".repeat(70_000))
     expect(bodiesOf(["1", large, "2"])).toEqual(["[1]", `[${large}]`, "[2]"])
   })
 })
 
-test("only failures that can pass are repeated", () => {
+test("only temporary failures are retried", () => {
   const statuses = [0, 200, 204, 400, 401, 403, 404, 408, 413, 425, 429, 500, 502, 503, 504]
   expect(statuses.filter(isRetryable)).toEqual([0, 408, 425, 429, 500, 502, 503, 504])
 })
@@ -298,7 +298,7 @@ describe("transport", () => {
     expect(sent.length).toBe(1)
   })
 
-  test("repeats the same body after 0.5, 1 and 2 seconds, then waits for the next item", async () => {
+  test("sends the same body again after 0.5, 1 and 2 seconds, then waits for the next item", async () => {
     const { transport, sent } = open({}, [503, 0, 429, 500, 200])
     transport.add("/track", { eventId: "e1" }, true)
     const counts: number[] = []
@@ -315,7 +315,7 @@ describe("transport", () => {
     expect(sent.length).toBe(6)
   })
 
-  test("does not repeat with enable-retries=false", async () => {
+  test("does not retry with enable-retries=false", async () => {
     const { transport, sent } = open({ enableRetries: false }, [503])
     transport.add("/track", {}, true)
     await pass(60_000)
@@ -323,7 +323,7 @@ describe("transport", () => {
     expect(sent.length).toBe(1)
   })
 
-  test("hands what is not acknowledged to beacons when the page goes, and nothing twice afterwards", async () => {
+  test("sends unacknowledged items as beacons when the page is left, and does not send them again", async () => {
     const { transport, sent, beacons } = open({}, [503])
     transport.add("/track", { eventId: "retried" }, true)
     await pass(0)
@@ -340,7 +340,7 @@ describe("transport", () => {
     expect(sent.length).toBe(1)
   })
 
-  test("forgets what waits after an opt-out", async () => {
+  test("discards waiting items after an opt-out", async () => {
     const { transport, sent } = open({}, [503])
     transport.add("/track", {}, true)
     await pass(0)
@@ -350,7 +350,7 @@ describe("transport", () => {
     expect(sent.length).toBe(1)
   })
 
-  test("holds at most 50 requests without a server, and drops the oldest", async () => {
+  test("holds at most 50 requests while the server is unreachable, and drops the oldest", async () => {
     const { transport, sent } = open(
       { maxRetries: 1 },
       Array.from({ length: 200 }, () => 0),
@@ -368,7 +368,7 @@ describe("transport", () => {
 describe("the bundles", () => {
   const scripts = bundleScripts()
 
-  test("databuddy.js has at most 5 KiB gzipped, and the modules stay small", async () => {
+  test("databuddy.js is at most 5 KiB gzipped, and the modules are small", async () => {
     const sizes = Object.entries(await scripts).map(
       ([name, source]) => [name, Bun.gzipSync(Buffer.from(source), { level: 9 }).length] as const,
     )
@@ -384,7 +384,7 @@ describe("the bundles", () => {
     expect(sizes.map(([name]) => name).toSorted()).toEqual(Object.keys(limits).toSorted())
   })
 
-  test("use no syntax that is newer than ES2022, and nothing that a strict policy forbids", async () => {
+  test("use no syntax newer than ES2022, and nothing that a strict content security policy forbids", async () => {
     for (const [name, source] of Object.entries(await scripts)) {
       const sourceType = name.startsWith("databuddy") ? "script" : "module"
       expect(() => parse(source, { ecmaVersion: 2022, sourceType })).not.toThrow()

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { DeviceParser } from "../../src/ingest/user-agent.ts"
 
-// User agents by structure: each system's part with each browser's part, as browsers of 2024 to 2026 compose them.
+// User agents composed of a part for each system and a part for each browser, as sent by browsers of 2024 to 2026.
 
 /** Browser name, version, operating system and device type, separated by a slash. */
 type Expected = string
@@ -387,7 +387,7 @@ describe("browser, system and device type are read from", () => {
   const parser = new DeviceParser()
   for (const [what, userAgent, expected, hints] of cases) {
     test(what, () => {
-      // Twice: from the patterns, and from the cache.
+      // The first result comes from the patterns, the second from the cache.
       for (const _ of [1, 2]) {
         expect(Object.values(parser.parse(headersOf(userAgent, hints))).join("/")).toBe(expected)
       }
@@ -430,19 +430,19 @@ test("hostile user agents and hints take at most a few ms", () => {
   const slow = texts.filter((text) => {
     const headers = headersOf(text, { "sec-ch-ua": text, "sec-ch-ua-full-version-list": text })
     const durations = Array.from({ length: 4 }, (_, run) => {
-      // Changes the key of the cache, so that each run matches the patterns.
+      // Changes the cache key, so that each run uses the patterns.
       headers.set("sec-ch-ua-platform", `${run}`)
       const start = performance.now()
       parser.parse(headers)
       return performance.now() - start
     })
-    // The fastest of four: the others include pauses of a busy machine. The parser's cubic pattern takes 160 ms.
+    // Uses the fastest run, because others may include pauses of the machine. A cubic pattern would take 160 ms.
     return Math.min(...durations) > 20
   })
   expect(slow).toEqual([])
 })
 
-test("the cache is bounded, and longer user agents do not enter it", () => {
+test("the size of the cache is limited, and long user agents are not cached", () => {
   const parser = new DeviceParser()
   for (let index = 0; index < 2_500; index++) parser.parse(headersOf(`agent/${index}`))
   expect(parser.size).toBeWithin(1_000, 2_001)

@@ -21,7 +21,7 @@ function outcomeOf(read: () => unknown): unknown {
   }
 }
 
-/** JSON text as a client writes it: white space, escapes, numbers in several notations, keys that repeat. */
+/** JSON text with white space, escapes, numbers in several notations and repeated keys, as clients may send it. */
 function jsonText(random: Pick, levels: number): string {
   const space = () => random.of(["", "", "", " ", "\n\t "])
   const key = () =>
@@ -112,12 +112,12 @@ describe("an event with many keys is stored or rejected as if it were parsed", (
       "with keys that are numbers",
       `{"name":"n","properties":{"b":1,${many(300, (key) => `"${300 - key}":0`)}}}`,
     ],
-    ["with keys that repeat", `{"name":"n","properties":{${keys},"k3":"last"}}`],
+    ["with repeated keys", `{"name":"n","properties":{${keys},"k3":"last"}}`],
     ["with NUL in a key", `{"name":"n","properties":{${keys},"\\u0000":1}}`],
     ["with half a surrogate pair in a key", `{"name":"n","properties":{${keys},"\\ud800":1}}`],
     ["with properties twice", `{"name":"n","properties":{"a":1},"properties":{${keys}}}`],
     [
-      "with properties twice, once in an escape",
+      "with properties twice, the second time escaped",
       `{"name":"n","properties":{${keys}},"propert\\u0069es":{"a":1}}`,
     ],
     ["with nested keys", `{"name":"n","properties":{"a":[{${keys}}]}}`],

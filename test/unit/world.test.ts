@@ -26,7 +26,7 @@ const otherNames: Record<string, string> = {
   US: "United States of America",
 }
 
-test("every country of the map has the code under which the API counts its visitors", () => {
+test("every country on the map has the code that the API uses for it", () => {
   const names = new Intl.DisplayNames("en", { type: "region" })
   const wrong = outlines.filter(
     ({ code, name }) => code !== undefined && (otherNames[code] ?? names.of(code)) !== name,
