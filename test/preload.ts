@@ -17,7 +17,7 @@ const addon = /^\.bun-.*\.node$/
 const longestFile = 150_000
 const dayMs = 86_400_000
 
-/** Tests and pages use "today" and "yesterday", so no file starts just before midnight (UTC): it waits until then. */
+/** Waits until midnight (UTC) if it is near, because tests and pages use "today" and "yesterday". */
 async function avoidMidnight(): Promise<void> {
   const beforeMidnight = dayMs - (Date.now() % dayMs)
   if (beforeMidnight < longestFile) await Bun.sleep(beforeMidnight)

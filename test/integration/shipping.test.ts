@@ -135,12 +135,12 @@ test("without new events, the shipper checks the cluster once and then sends no 
 
 const unavailable: StubFault = { status: 500, number: 241 }
 const faults: { what: string; operation: "insert" | "record"; fault: StubFault; stored: number }[] = [
-  { what: "an insert is answered with an error", operation: "insert", fault: unavailable, stored: 0 },
+  { what: "an insert fails with an error", operation: "insert", fault: unavailable, stored: 0 },
   { what: "the connection ends during an insert", operation: "insert", fault: "cut", stored: 0 },
-  { what: "the answer to an insert is lost", operation: "insert", fault: "answer lost", stored: 3 },
-  { what: "an insert is not answered in time", operation: "insert", fault: "hangs", stored: 0 },
+  { what: "the response to an insert is lost", operation: "insert", fault: "answer lost", stored: 3 },
+  { what: "an insert gets no response in time", operation: "insert", fault: "hangs", stored: 0 },
   { what: "the record of an insert fails", operation: "record", fault: unavailable, stored: 3 },
-  { what: "the answer to the record is lost", operation: "record", fault: "answer lost", stored: 3 },
+  { what: "the response to the record is lost", operation: "record", fault: "answer lost", stored: 3 },
 ]
 test.each(faults)("$what: the watermark stays, and the next attempt sends everything", async (given) => {
   await store(...rows(3))

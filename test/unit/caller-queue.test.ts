@@ -22,7 +22,7 @@ afterEach(() => clients.abort())
 /** Requests that end on demand. */
 class Requests {
   readonly queue: CallerQueue
-  /** In the order in which they began. */
+  /** Names of the requests in the order in which they started. */
   readonly began: string[] = []
   readonly #ends: (() => void)[] = []
 

@@ -72,7 +72,7 @@ interface Case {
   facts?: Partial<Facts>
   settings?: Partial<DiagnosisSettings>
   about: string
-  says: string
+  text: string
 }
 
 const healthy: Case[] = [
@@ -80,16 +80,16 @@ const healthy: Case[] = [
     when: "a new file has one event",
     about: "disk",
     facts: { growth: { ...growth, events: 1, bytesPerEvent: 200_704, eventsPerDay: 1 } },
-    says: "too few events for a forecast yet",
+    text: "too few events for a forecast yet",
   },
-  { when: "the disk has space for years", about: "disk", says: "100,000 events per day at 110 bytes each" },
-  { when: "a server runs", about: "database", says: "9,000,000 events; process 42 serves it" },
-  { when: "no server runs", facts: { server: undefined }, about: "database", says: "no server is running" },
+  { when: "the disk has space for years", about: "disk", text: "100,000 events per day at 110 bytes each" },
+  { when: "a server runs", about: "database", text: "9,000,000 events; process 42 serves it" },
+  { when: "no server runs", facts: { server: undefined }, about: "database", text: "no server is running" },
   {
     when: "a server was killed",
     facts: { server: undefined },
     about: "wal",
-    says: "To back up, copy the database and the -wal file",
+    text: "To back up, copy the database and the -wal file",
   },
   {
     when: "the disk would be full in weeks, but retention comes first",
@@ -99,85 +99,85 @@ const healthy: Case[] = [
       files: [{ ...file, bytes: 1e6 }],
     },
     about: "disk",
-    says: "enough for all events within the retention period",
+    text: "enough for all events within the retention period",
   },
   {
     when: "no events arrived for a week",
     facts: { growth: { ...growth, eventsPerDay: 0 } },
     about: "disk",
-    says: "0 events per day",
+    text: "0 events per day",
   },
   {
     when: "no backup folder and no bucket is set",
     facts: { backups: undefined },
     about: "backups",
-    says: "not checked",
+    text: "not checked",
   },
   {
     when: "the newest backup in the bucket is from yesterday",
     facts: { backups: undefined, offsite: bucket },
     about: "offsite",
-    says: "the newest is 1 day old: s3://bucket/1.db.zst",
+    text: "the newest is 1 day old: s3://bucket/1.db.zst",
   },
   {
     when: "the newest backup is from yesterday",
     about: "backups",
-    says: "the newest is 1 day old: /backups/1.db",
+    text: "the newest is 1 day old: /backups/1.db",
   },
   {
     when: "backups are on the database's disk",
     facts: { backups: onSameDisk, freeBytes: 500e9 },
     about: "backups",
-    says: "copy it elsewhere too",
+    text: "copy it elsewhere too",
   },
   {
     when: "other users can write to a sticky folder",
     facts: { folderMode: 0o41777 },
     about: "rights",
-    says: "only the owner",
+    text: "only the owner",
   },
   {
     when: "the system has no permission bits",
     facts: { folderMode: undefined, files: [{ ...file, mode: undefined, owner: undefined }] },
     about: "rights",
-    says: "unknown on this system",
+    text: "unknown on this system",
   },
   {
     when: "the open file limit is unknown",
     facts: { openFiles: undefined },
     about: "limits",
-    says: "unknown on this system",
+    text: "unknown on this system",
   },
   {
     when: "a clock is half a minute off",
     facts: { now: now - 30_000 },
     about: "clock",
-    says: "it is 2026-08-01",
+    text: "it is 2026-08-01",
   },
   {
     when: "the server listens on ::1",
     settings: { host: "::1" },
     about: "proxy",
-    says: "::1 is reachable only from this machine",
+    text: "::1 is reachable only from this machine",
   },
   {
     when: "the server uses HTTPS",
     facts: { certificate: https },
     settings: reached,
     about: "proxy",
-    says: "serves HTTPS",
+    text: "serves HTTPS",
   },
   {
     when: "a remote proxy is listed",
     settings: { ...reached, trustProxy: networks("10.0.0.0/8"), namesProxies: true },
     about: "proxy",
-    says: "serves HTTP to a proxy",
+    text: "serves HTTP to a proxy",
   },
   {
     when: "the certificate is valid",
     facts: { certificate: https },
     about: "https",
-    says: "valid until 2026-09-30 12:00 UTC, and is renewed before then",
+    text: "valid until 2026-09-30 12:00 UTC, and is renewed before then",
   },
   {
     when: "a certificate valid for six days has two days left, and is about to be renewed",
@@ -188,43 +188,43 @@ const healthy: Case[] = [
       },
     },
     about: "https",
-    says: "valid until",
+    text: "valid until",
   },
-  { when: "the time zone rules are current", about: "zones", says: "time zone rules 2026f (tzdata)" },
+  { when: "the time zone rules are current", about: "zones", text: "time zone rules 2026f (tzdata)" },
   {
     when: "the system's time zone rules are newer",
     facts: { zoneRules: { own: "2026f", system: "2027a" } },
     about: "zones",
-    says: "the system has 2027a",
+    text: "the system has 2027a",
   },
   {
     when: "the country table is the built-in one",
     about: "country",
-    says: "the built-in table, built on 2026-06-17",
+    text: "the built-in table, built on 2026-06-17",
   },
   {
     when: "--geo-db is set",
     facts: { countries: { file: "/x/city.mmdb", builtOn: "2026-11-01" } },
     about: "country",
-    says: "/x/city.mmdb, built on 2026-11-01",
+    text: "/x/city.mmdb, built on 2026-11-01",
   },
   {
     when: "the registry was copied a minute ago",
     facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000, problem: "" } },
     about: "registry",
-    says: "were last copied from https://first at",
+    text: "were last copied from https://first at",
   },
   {
     when: "the ClickHouse cluster responds",
     facts: { cluster: shipping },
     about: "cluster",
-    says: "https://h/d answers; 5 events and 2 deletions have not been shipped yet",
+    text: "https://h/d answers; 5 events and 2 deletions have not been shipped yet",
   },
   {
     when: "events were shipped, and --clickhouse is not set",
     facts: { cluster: { ...shipping, name: undefined } },
     about: "cluster",
-    says: "not checked",
+    text: "not checked",
   },
 ]
 
@@ -233,13 +233,13 @@ const problems: Case[] = [
     when: "the registry was copied an hour ago",
     facts: { registry: { url: "https://first", etag: "", copiedAt: now - 3_600_000, problem: "" } },
     about: "registry",
-    says: "were last copied from https://first at",
+    text: "were last copied from https://first at",
   },
   {
     when: "the last response with the registry was not accepted",
     facts: { registry: { url: "https://first", etag: "", copiedAt: now - 60_000, problem: "it is older" } },
     about: "registry",
-    says: "the last answer was not accepted",
+    text: "the last answer was not accepted",
   },
   {
     when: "the ClickHouse cluster does not respond",
@@ -247,43 +247,43 @@ const problems: Case[] = [
       cluster: { ...shipping, failure: { message: "https://h/d does not respond", hint: undefined } },
     },
     about: "cluster",
-    says: "https://h/d does not respond; 5 events and 2 deletions have not been shipped yet",
+    text: "https://h/d does not respond; 5 events and 2 deletions have not been shipped yet",
   },
   {
     when: "events have waited too long for the cluster",
     facts: { cluster: { ...shipping, lag: { events: 5, oldest: now - 1_000_000, deletions: 2 } } },
     about: "cluster",
-    says: "the oldest unshipped event is from 2026-08-01T11:43:20.000Z",
+    text: "the oldest unshipped event is from 2026-08-01T11:43:20.000Z",
   },
   {
     when: "the file of --geo-db cannot be read",
     facts: { countries: { file: "/x", failure: { message: "/x cannot be read", hint: undefined } } },
     about: "country",
-    says: "/x cannot be read",
+    text: "/x cannot be read",
   },
   {
     when: "a migration is missing",
     facts: { pending: "0009_x" },
     about: "database",
-    says: "0009_x has not been applied",
+    text: "0009_x has not been applied",
   },
   {
     when: "a page cannot be read",
     facts: { damage: { message: "it is damaged", hint: undefined }, growth: undefined },
     about: "database",
-    says: "it is damaged",
+    text: "it is damaged",
   },
   {
     when: "less than --min-free is left",
     facts: { freeBytes: 100e6 },
     about: "disk",
-    says: "events are rejected",
+    text: "events are rejected",
   },
   {
     when: "the disk will be full in days",
     facts: { freeBytes: 476e6, files: [{ ...file, bytes: 1e6 }] },
     about: "disk",
-    says: "in 20 days",
+    text: "in 20 days",
   },
   {
     when: "retention comes too late to prevent a full disk",
@@ -293,91 +293,91 @@ const problems: Case[] = [
       files: [{ ...file, bytes: 1e6 }],
     },
     about: "disk",
-    says: "in 20 days",
+    text: "in 20 days",
   },
   {
     when: "five more backups of 1 GB will be on the same disk, and each is larger than the one before",
     facts: { freeBytes: 6.136e9, backups: onSameDisk },
     about: "disk",
-    says: "in 10 days",
+    text: "in 10 days",
   },
   {
     when: "a copy does not fit on the disk",
     facts: { freeBytes: 1.03e9 },
     about: "disk",
-    says: "a copy of the database takes 1.0 GB",
+    text: "a copy of the database takes 1.0 GB",
   },
   {
     when: "the clock was set back",
     facts: { now: now - day },
     about: "clock",
-    says: "these are from a later time: the newest event (received at",
+    text: "these are from a later time: the newest event (received at",
   },
   {
     when: "a file is from tomorrow",
     facts: { files: [file, { ...beside, changedAt: now + day }] },
     about: "clock",
-    says: `these are from a later time: ${db}-wal`,
+    text: `these are from a later time: ${db}-wal`,
   },
   {
     when: "a backup is from tomorrow",
     facts: { backups: { ...backups, list: [...backups.list, backup(-day)] } },
     about: "clock",
-    says: "/backups/-1.db",
+    text: "/backups/-1.db",
   },
   {
     when: "other users can read a file",
     facts: { files: [{ ...file, mode: 0o100640 }] },
     about: "rights",
-    says: `other users can open ${db}, which`,
+    text: `other users can open ${db}, which`,
   },
   {
     when: "other users can read four copies",
     facts: { copies: ["1", "2", "3", "4"].map((path) => ({ ...file, path, mode: 0o100604 })) },
     about: "rights",
-    says: "1, 2, 3 and 1 more",
+    text: "1, 2, 3 and 1 more",
   },
   {
     when: "root created the -wal",
     facts: { files: [file, { ...beside, owner: 0 }] },
     about: "rights",
-    says: `${db}-wal does not belong to the owner`,
+    text: `${db}-wal does not belong to the owner`,
   },
   {
     when: "other users can write to the folder",
     facts: { folderMode: 0o40770 },
     about: "rights",
-    says: "remove and replace",
+    text: "remove and replace",
   },
   {
     when: "the -wal grows",
     facts: { files: [file, { ...beside, bytes: 3e8 }] },
     about: "wal",
-    says: "300.0 MB: a long-running reader",
+    text: "300.0 MB: a long-running reader",
   },
   {
     when: "there is no backup",
     facts: { backups: { ...backups, list: [] } },
     about: "backups",
-    says: "there are none in /backups",
+    text: "there are none in /backups",
   },
   {
     when: "the newest backup is late",
     settings: { backupEvery: 6 * 3_600_000 },
     about: "backups",
-    says: "expected one every 6h",
+    text: "expected one every 6h",
   },
   {
     when: "the backup folder is missing",
     facts: { backups: { folder: "/b", failure: { message: "/b does not exist", hint: undefined } } },
     about: "backups",
-    says: "/b does not exist",
+    text: "/b does not exist",
   },
   {
     when: "the bucket has no recent backup, although the folder has",
     facts: { offsite: { ...bucket, list: [{ file: "s3://bucket/3.db.zst", at: now - 3 * day }] } },
     about: "offsite",
-    says: "the newest is 3 days old: s3://bucket/3.db.zst; expected one every 1d",
+    text: "the newest is 3 days old: s3://bucket/3.db.zst; expected one every 1d",
   },
   {
     when: "the bucket cannot be listed",
@@ -385,25 +385,25 @@ const problems: Case[] = [
       offsite: { folder: "s3://b", failure: { message: "s3://b cannot be listed", hint: undefined } },
     },
     about: "offsite",
-    says: "s3://b cannot be listed",
+    text: "s3://b cannot be listed",
   },
   {
     when: "the open file limit is the usual 1,024",
     facts: { openFiles: { most: 1_024, open: 30, of: "server" } },
     about: "limits",
-    says: "process 42 can open 1,024 files and has 30 open",
+    text: "process 42 can open 1,024 files and has 30 open",
   },
   {
     when: "nearly all files are open",
     facts: { openFiles: { most: 10_000, open: 9_000, of: "server" } },
     about: "limits",
-    says: "has 9,000 open",
+    text: "has 9,000 open",
   },
   {
     when: "there is no certificate yet",
     facts: { certificate: { ...https, found: undefined } },
     about: "https",
-    says: "there is no certificate yet, so HTTPS is not available: /data/acme/certificate.pem",
+    text: "there is no certificate yet, so HTTPS is not available: /data/acme/certificate.pem",
   },
   {
     when: "the certificate cannot be read",
@@ -411,44 +411,44 @@ const problems: Case[] = [
       certificate: { ...https, found: { failure: { message: "/x cannot be read", hint: undefined } } },
     },
     about: "https",
-    says: "/x cannot be read",
+    text: "/x cannot be read",
   },
   {
     when: "the certificate has expired",
     facts: { certificate: { ...https, found: { ...found, expiresAt: now - 1 } } },
     about: "https",
-    says: "the certificate expired on 2026-08-01 11:59 UTC",
+    text: "the certificate expired on 2026-08-01 11:59 UTC",
   },
   {
     when: "the certificate is from the future",
     facts: { certificate: { ...https, found: { ...found, validFrom: now + day } } },
     about: "https",
-    says: "the certificate is not valid before 2026-08-02",
+    text: "the certificate is not valid before 2026-08-02",
   },
   {
     when: "the certificate should have been renewed",
     facts: { certificate: { ...https, found: { ...found, expiresAt: now + 8 * day } } },
     about: "https",
-    says: "the certificate expires on 2026-08-09",
+    text: "the certificate expires on 2026-08-09",
   },
   {
     when: "the certificate lacks a name",
     facts: { certificate: { ...https, found: { ...found, missingNames: ["b.example.com"] } } },
     about: "https",
-    says: "the certificate does not have the name b.example.com",
+    text: "the certificate does not have the name b.example.com",
   },
-  { when: "other machines can reach it without TLS", settings: reached, about: "proxy", says: "without TLS" },
+  { when: "other machines can reach it without TLS", settings: reached, about: "proxy", text: "without TLS" },
   {
     when: "all addresses are trusted",
     settings: { trustProxy: networks("0.0.0.0/0"), namesProxies: true },
     about: "proxy",
-    says: "evade rate limits",
+    text: "evade rate limits",
   },
   {
     when: "all IPv6 addresses are trusted",
     settings: { trustProxy: networks("::/0"), namesProxies: true },
     about: "proxy",
-    says: "evade rate limits",
+    text: "evade rate limits",
   },
 ]
 
@@ -459,7 +459,7 @@ describe("doctor reports no problem if", () => {
   test.each(healthy)("$when", (one) => {
     const results = diagnoseCase(one)
     expect(results.filter(({ hint }) => hint !== undefined)).toEqual([])
-    expect(results.find(({ about }) => about === one.about)?.message).toContain(one.says)
+    expect(results.find(({ about }) => about === one.about)?.message).toContain(one.text)
   })
 })
 
@@ -467,7 +467,7 @@ describe("doctor reports exactly one problem, with a hint, if", () => {
   test.each(problems)("$when", (one) => {
     const todo = diagnoseCase(one).filter(({ hint }) => hint !== undefined)
     expect(todo).toEqual([
-      { about: one.about as never, message: expect.stringContaining(one.says), hint: expect.any(String) },
+      { about: one.about as never, message: expect.stringContaining(one.text), hint: expect.any(String) },
     ])
   })
 })

@@ -16,7 +16,7 @@ function rejectionOf(work: () => unknown): RequestError {
     if (error instanceof RequestError) return error
     throw error
   }
-  throw new Error("not refused")
+  throw new Error("not rejected")
 }
 
 // Tests limits to the millisecond. A test over HTTP could not, because the server's clock advances.

@@ -186,7 +186,7 @@ test("a long pause closes the connection, and the feed then continues after the 
   expect(feed.events.value?.length).toBe(maxEvents)
 })
 
-test("after an interruption the stream resumes where it stopped and reports the gap", async () => {
+test("after an interruption, the stream resumes where it stopped, and the feed reports the gap", async () => {
   using context = open()
   const { server, feed } = context
   await isLive(feed)

@@ -37,7 +37,7 @@ describe("the owner of an email", () => {
     expect(isTaken(owner, home)).toBe(true)
   })
 
-  test("is not locked out by any number of addresses at an address where they have logged in before", () => {
+  test("is not locked out at an address where they have logged in before by any number of other addresses", () => {
     const { isTaken, logIn } = limitsWithClock()
     logIn(owner, home)
     for (let n = 0; n < 3_000; n++) isTaken(owner, `10.8.${n >> 8}.${n & 255}`)

@@ -204,7 +204,7 @@ const before: [string, RangeBody, string, string, string, string][] = [
     "2026-11-17T12:00:00.001Z",
   ],
   [
-    "of days that end in the future ends after as many days as have passed, at this time of day",
+    "of days that end in the future ends at the day and time that correspond to now",
     { startDate: "2026-11-23", endDate: "2026-11-26" },
     "UTC",
     "2026-11-24T12:00Z",
@@ -385,7 +385,7 @@ const chosen: [string, RangeBody, Comparison, string, string, string, string][] 
     "2026-11-16T00:00Z",
   ],
   [
-    "thirty days are compared with those 35 days before",
+    "thirty days are compared with the thirty days that start 35 days earlier",
     { preset: "last_30d" },
     "matching_weekdays",
     "UTC",

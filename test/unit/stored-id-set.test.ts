@@ -12,7 +12,7 @@ const cases: Record<string, number[]> = {
   "only a missing id": [0, 0],
   "ids at the ends of words and chunks": [1, 31, 32, 63, 64, 65_535, 65_536, 131_071],
   "an odd number of ids in each of several chunks": [5, 5, 7, 9, 65_537, 200_000],
-  "few ids among many": below(5_000_000, 700),
+  "few ids of a large dictionary": below(5_000_000, 700),
   "many ids of a small dictionary": below(30_000, 40_000),
   "chunks with many ids and chunks with few": [...below(65_536, 30_000), ...below(1_000_000, 500)],
 }

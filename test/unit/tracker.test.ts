@@ -212,7 +212,7 @@ describe("bodies", () => {
   const size = (text: string) => Buffer.byteLength(text)
 
   test.each([1, 10, 2_000])(
-    "of %d items hold each item once, in order, in pieces of at most 60 KiB",
+    "of %d items contain each item once, in order, and are at most 60 KiB each",
     (count) => {
       const items = Array.from({ length: count }, (_, index) =>
         JSON.stringify({ index, text: "é€".repeat(index % 200) }),
