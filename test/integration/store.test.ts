@@ -60,7 +60,7 @@ test("a name with hundreds of key sets does not fill the dictionary, and its eve
   )
   store(...rows)
   store(...rows)
-  expect(db.prepare("select count(*) from event_types").pluck().get()).toBe(201) // 200 key sets, and one type for the rest
+  expect(db.prepare("select count(*) from event_types").pluck().get()).toBe(201) // 200 key sets, and one for the rest
   const expected = rows.map((_, index) => `{"item_${index}":${index}}`)
   expect(column("properties")).toEqual([...expected, ...expected])
 })
