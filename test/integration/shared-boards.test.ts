@@ -332,7 +332,7 @@ describe("a share link to a board gives access to nothing else:", () => {
       settings: { ingestPath: "", basePath: "" },
       scriptName: "databuddy.js",
     } as AppDeps)
-    /** Expected statuses other than 403, for requests in which only the id is valid. */
+    /** Expected statuses of requests in which only the id is valid. All other endpoints respond with 403. */
     const allowed: Record<string, number> = {
       "GET /v1/me": 200,
       "GET /v1/query/types": 200,

@@ -16,6 +16,6 @@ test("annotations on the first day of a range are separate from later ones, whic
 test.each([
   { name: "a preset", range: { ...range, preset: "last_30d" } },
   { name: "an hour", range: { ...range, hour: "2026-11-15T13:00:00Z" } },
-] as const)("$name has no annotations of its first day", ({ range }) => {
+] as const)("no annotations are returned for $name", ({ range }) => {
   expect(annotationsSince(annotations, range)).toEqual({ first: [], later: [] })
 })

@@ -63,7 +63,7 @@ const scope: Scope = {
   kinds: ["custom"],
 }
 
-test("the program, not the cluster, computes the bounds of days, even if clocks change", () => {
+test("the bounds of days are computed here, not in the cluster, even if clocks change", () => {
   const scan = new Scan(context)
   const buckets = bucketsOf(scope.from, scope.to, scope.zone, "daily")
   expect(scan.bucketOf("at", buckets)).toBe("roundDown(at, {p0:Array(Int64)})")

@@ -42,7 +42,7 @@ describe("the data of the demo", () => {
     expect(inHours(1, 5) * 3).toBeLessThan(inHours(17, 21))
   })
 
-  test("continues with live visits that do not start before they are generated", () => {
+  test("continues with live visits that do not start before the current time", () => {
     for (let visit = 0; visit < 20; visit++) {
       const rows = dataset.liveVisit(thursday + visit)
       expect(rows.length).toBeGreaterThan(0)
