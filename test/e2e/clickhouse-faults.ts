@@ -13,20 +13,20 @@ import { freePort, startEngine } from "../support/clickhouse-server.ts"
 import { buildClock, compiler, setAhead } from "../support/clock.ts"
 import { askAll, type Entry, expectSame, type Tools } from "./clickhouse-query-server.ts"
 
-// Faults of a cluster, each with a file and a database of its own: nothing is lost, nothing counts twice, and events are accepted all the
-// time.
+// Faults of a cluster. Each test has its own SQLite file and its own database in the cluster. It checks that no event
+// is lost or counted twice, and that the server keeps accepting events.
 
 /** For `eventually`, in ms. */
 const patient = { timeout: 300_000, pause: 100 }
-/** MiB of the disk that becomes full. */
+/** Size of the disk that fills up, in MiB. */
 const diskMegabytes = 400
-/** Bytes that are left on it: enough for the engine, and not for an insert. */
+/** Bytes left free on that disk: enough for the engine to start, but not for an insert. */
 const leftBytes = 1_500_000
-/** Seconds by which the clock of databuddy differs from the clusters's. */
+/** How far databuddy's clock is ahead of the cluster's, in seconds. */
 const skews = [10_800, -10_800]
-/** ms that a slow cluster takes for each request. */
+/** Delay of each request to a slow cluster, in ms. */
 const slowness = 3_000
-/** Events that arrive while the cluster is gone. */
+/** Number of events that arrive while the cluster is down. */
 const outageEvents = 200_000
 
 type FaultTools = Pick<
@@ -34,12 +34,12 @@ type FaultTools = Pick<
   "port" | "databuddy" | "report" | "drained" | "track" | "stopEngine" | "startEngine"
 >
 
-/** A file that ships to a database of the engine. */
+/** A SQLite file whose events are shipped to a database of the engine. */
 interface Shop {
   db: string
   url: string
   serve: (env?: Record<string, string>) => Promise<Server>
-  /** Throws if both sides differ. Returns the number of events. */
+  /** Throws if the file and the cluster differ. Returns the number of events compared. */
   agree: () => number
 }
 
@@ -71,7 +71,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
       },
     }
   }
-  /** Tracks events until the server reports that shipping fails. Returns the error, and how many events were accepted. */
+  /** Tracks events until the server reports that shipping fails. Returns the error and the number of events. */
   const trackUntilFailure = async (server: Server): Promise<{ error: string; events: number }> => {
     let events = 0
     const failure = () =>
@@ -82,12 +82,12 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
     }, patient)
     const error = failure() ?? ""
     const ready = await fetch(`${server.url}/ready`)
-    if (ready.status !== 200) throw new Error(`/ready answers ${ready.status}`)
+    if (ready.status !== 200) throw new Error(`/ready responded with ${ready.status}`)
     return { error, events }
   }
 
   await report(
-    "one of two shards dies: events wait, SQLite answers, and nothing is lost or doubled",
+    "when one of two shards dies, events wait, SQLite answers queries, and nothing is lost or duplicated",
     async () => {
       await using shards = await startShards(folder)
       const shop = shopAt("shards", shards.port)
@@ -103,7 +103,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
       expectSame(before, before, /^clickhouse/)
       let errors = ""
       for (let kill = 0; kill < 3; kill++) {
-        // An insert is on its way, or was acknowledged just now.
+        // The kill should hit an insert that is in flight or has just been acknowledged.
         const sending = sendingId(shop.db)
         expected += await track(server.value, 20_000)
         await eventually(() => sendingId(shop.db) > sending, { ...patient, pause: 2 })
@@ -133,7 +133,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
     },
   )
 
-  await report("a full disk of the cluster: events wait, and are shipped once there is space", async () => {
+  await report("when the cluster's disk is full, events wait until there is space again", async () => {
     const data = folder.file("small")
     mkdirSync(data)
     const mount = ["mount", "-t", "tmpfs", "-o", `size=${diskMegabytes}m`, "tmpfs", data]
@@ -163,7 +163,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
     }
   })
 
-  await report("clocks that differ by three hours change nothing", async () => {
+  await report("clocks that differ by three hours do not affect results", async () => {
     if (compiler === null) return "skipped: there is no C compiler"
     const clock = buildClock(folder.path)
     const shop = shopAt("skew", port)
@@ -191,7 +191,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
     return `${shop.agree()} of ${expected} events are left after deletions`
   })
 
-  await report("a slow cluster does not slow down ingestion, and gets everything", async () => {
+  await report("a slow cluster does not slow down ingestion, and receives every event", async () => {
     await using slow = startSlowProxy(port)
     const direct = shopAt("slow", port)
     succeed("clickhouse", "migrate", "--clickhouse", direct.url)
@@ -216,7 +216,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
     return `${expected} events, ${slow.requests()} requests of ${slowness / 1_000} s; the longest of 60 requests with 1,000 events took ${Math.round(longest)} ms`
   })
 
-  await report("a cluster that is gone for long: events are accepted, also by a new process", async () => {
+  await report("events are accepted during a long outage, even after a restart of the server", async () => {
     const shop = shopAt("gone", port)
     succeed("clickhouse", "migrate", "--clickhouse", shop.url)
     let server = await shop.serve()
@@ -237,7 +237,7 @@ export async function testClusterFaults(folder: TemporaryFolder, tools: FaultToo
     await server.stop()
     if (compared !== expected) throw new Error(`${expected} events were sent, ${compared} compared`)
     if (failures > 2) throw new Error(`the outage was logged ${failures} times`)
-    return `${expected} events, everything was shipped ${seconds.toFixed(0)} s after the return`
+    return `${expected} events, all of them shipped ${seconds.toFixed(0)} s after the cluster returned`
   })
 }
 
@@ -261,14 +261,14 @@ function sendingId(db: string): number {
   }
 }
 
-/** Leaves `leftBytes` on a disk. */
+/** Fills a disk, leaving `leftBytes` free. */
 function fillDisk(path: string): void {
   const { stdout } = Bun.spawnSync(["df", "--block-size=1", "--output=avail", path])
   const free = Number(stdout.toString().split("\n")[1])
   writeFileSync(`${path}/ballast`, Buffer.alloc(free - leftBytes))
 }
 
-/** A server in front of the engine that waits before it passes a request on. */
+/** Starts a proxy in front of the engine that delays each request. */
 function startSlowProxy(port: number): AsyncDisposable & { port: number; requests: () => number } {
   let requests = 0
   const server = Bun.serve({
@@ -286,7 +286,7 @@ function startSlowProxy(port: number): AsyncDisposable & { port: number; request
         headers: { "Content-Type": request.headers.get("content-type") ?? "" },
         body,
       })
-      // Without its headers: the body is not compressed any more.
+      // The headers are dropped, because `fetch` has already decompressed the body.
       return new Response(await answer.arrayBuffer(), { status: answer.status })
     },
   })
@@ -298,18 +298,18 @@ function startSlowProxy(port: number): AsyncDisposable & { port: number; request
 }
 
 interface Shards extends AsyncDisposable {
-  /** Of the first one, to which databuddy connects. */
+  /** Port of the first shard, to which databuddy connects. */
   port: number
   createTables: (database: string) => Promise<void>
-  /** Different events on each shard. */
+  /** Returns the number of distinct events on each shard. */
   counts: (database: string) => Promise<number[]>
   killSecond: () => Promise<void>
   startSecond: () => Promise<void>
 }
 
 /**
- * Two engines, each a shard of the cluster `main`. They have no replicas and no `on cluster`, because the library has neither, so the
- * statements of `migrate --print` are changed. Deletions need `on cluster`.
+ * Starts two engines, each a shard of the cluster `main`. The library supports neither replicas nor `on cluster`, so
+ * both are removed from the statements of `migrate --print`. Deletions are not tested, because they need `on cluster`.
  */
 async function startShards(folder: TemporaryFolder): Promise<Shards> {
   const ports = [await freePort(), await freePort()] as const

@@ -5,11 +5,17 @@ import { type Server, startServer, type TemporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-/** Turns of the measurement of ingestion, and their length: the shipper rests for 5 s before a turn, and must work during most of it. */
+/**
+ * Number and length of the turns. The shipper checks for new events every 5 s while it is idle, so a turn must be long
+ * enough for it to work most of the time.
+ */
 const turns = 3
 const secondsPerTurn = 15
 
-/** Requests with 100 events for a few seconds at a time: without a cluster, with one on this machine, and with one that drops the rows. */
+/**
+ * Measures ingestion in requests of 100 events: without a cluster, with one on this machine, and with one that discards
+ * events. The three servers take turns.
+ */
 export async function measureIngestion(
   folder: TemporaryFolder,
   port: number,
@@ -61,7 +67,10 @@ export async function measureIngestion(
   return lines.join("; ")
 }
 
-/** A cluster that drops events, and passes everything else on to the engine: what remains is the work of the server. */
+/**
+ * Starts a cluster that discards events and forwards all other requests to the engine, so that only the server's own
+ * work is measured.
+ */
 function startSink(port: number): AsyncDisposable & { port: number } {
   const server = Bun.serve({
     port: 0,
@@ -72,7 +81,7 @@ function startSink(port: number): AsyncDisposable & { port: number } {
       const body = await request.arrayBuffer()
       if (searchParams.get("query")?.startsWith("insert into events ")) return new Response("")
       const answer = await fetch(`http://127.0.0.1:${port}/${search}`, { method: "POST", body })
-      // Without its headers: the body is not compressed any more.
+      // The headers are dropped, because `fetch` has already decompressed the body.
       return new Response(await answer.arrayBuffer(), { status: answer.status })
     },
   })

@@ -14,13 +14,14 @@ import { environment } from "../support/environment.ts"
 import { eventRow, oddEvents } from "../support/event.ts"
 import { ask, type Entry, expectSame, parametersOf, type Tools } from "./clickhouse-query-server.ts"
 
-// A file of any size moves to the cluster and back into an empty file: all query types, counts, hashes and the export are the same.
+// Loads a file of any size into the cluster and fetches it back into an empty file. Query results, counts, hashes and
+// the export must not change.
 
 /** Rows per transaction. Event IDs are random, so each transaction changes many pages of their index. */
 const rowsPerCommit = 20_000
-/** Exports of larger files are not compared, because they take long and the hashes compare the same columns. */
+/** Maximum number of events for comparing exports. Larger exports take long, and the hashes cover the same columns. */
 const maxExported = 1_000_000
-/** Types whose times are printed. */
+/** Number of query types whose times are printed. */
 const listedTypes = 8
 const parameters = parametersOf({
   steps: ["event_1", "event_2"],
@@ -60,7 +61,7 @@ export async function testMove(
     stored = fill(db, count)
     return `${stored} events of all kinds, ${perEvent(statSync(db).size, stored)} bytes per event`
   })
-  await report("it moves to the cluster, and counts and hashes agree", async () => {
+  await report("the file is loaded into the cluster, and counts and hashes agree", async () => {
     succeed("clickhouse", "migrate", "--clickhouse", url)
     const { events, ms, compared } = onFile("load", db)
     if (events !== stored || compared.events !== stored || compared.differences.length > 0)
@@ -68,18 +69,18 @@ export async function testMove(
     return rateOf(events, ms)
   })
   let entries: readonly Entry[] = []
-  await report("all query types in SQLite", async () => {
+  await report("all query types run in SQLite", async () => {
     const answers = await answersOf(db)
     entries = answers.entries
     expectSame(entries, entries, /^(?!clickhouse)/)
     return `${entries.length} types, ${rowsOf(entries)} rows; ${timesOf(answers)}`
   })
-  await report("all query types in the cluster give the same results", async () => {
+  await report("all query types return the same results from the cluster", async () => {
     const answers = await answersOf(db, "--clickhouse", url, ...patientQueries)
     expectSame(answers.entries, entries, /^clickhouse$/)
     return timesOf(answers)
   })
-  await report("everything moves into an empty file, and counts and hashes agree", async () => {
+  await report("all events are fetched into an empty file, and counts and hashes agree", async () => {
     const { fetched, rejected, ms, compared } = onFile("fetch", restored)
     if (fetched.added !== stored || fetched.renumbered > 0 || rejected > 0)
       throw new Error(JSON.stringify({ fetched, rejected }))
@@ -88,28 +89,28 @@ export async function testMove(
     return `${rateOf(fetched.added, ms)}, ${perEvent(statSync(restored).size, stored)} bytes per event`
   })
   if (count <= maxExported) {
-    await report("both files have the same export, and no damage", async () => {
+    await report("the new file has no damage, and both files have the same export", async () => {
       succeed("check", "--db", restored)
       const [here, there] = [await exportOf(db), await exportOf(restored)]
       if (here.hash !== there.hash) throw new Error("the exports differ")
       return `${here.bytes} bytes`
     })
   }
-  await report("all query types in the new file give the same results", async () => {
+  await report("all query types return the same results from the new file", async () => {
     const answers = await answersOf(restored)
     expectSame(answers.entries, entries, /^(?!clickhouse)/)
     return timesOf(answers)
   })
 }
 
-/** The answer of each query type, and the time that it took. */
+/** The result of each query type and the time it took. */
 interface Answers {
   entries: Entry[]
-  /** ms, in the order of the parameters. */
+  /** In ms, in the order of the parameters. */
   times: number[]
 }
 
-/** Asks each query type in a request of its own, because one with all of them could take longer than a client waits. */
+/** Sends each query type in its own request, because a request with all of them could exceed the client's timeout. */
 async function askOneByOne({ url }: Server, key: string): Promise<Answers> {
   const answers: Answers = { entries: [], times: [] }
   for (const parameter of parameters) {
@@ -120,7 +121,7 @@ async function askOneByOne({ url }: Server, key: string): Promise<Answers> {
   return answers
 }
 
-/** The total and the slowest types. The first query of each type: nothing is cached. */
+/** Returns the total time and the slowest types. Each type has run only once, so no result was cached. */
 function timesOf({ times }: Answers): string {
   const slowest = times
     .map((ms, index) => ({ ms, name: parameters[index]?.name }))
@@ -131,7 +132,7 @@ function timesOf({ times }: Answers): string {
   return `${(total / 1_000).toFixed(0)} s, median ${median(times).toFixed(0)} ms; ${slowest.join(", ")}`
 }
 
-/** Fills a file with about `count` events in the order of their receipt, and seals them. Returns their number. */
+/** Fills a file with about `count` events in order of receipt, and seals them. Returns the number of events stored. */
 function fill(path: string, count: number): number {
   const end = Math.floor(Date.now() / dayMs) * dayMs
   const db = openTestDatabase(path)
@@ -159,7 +160,7 @@ function fill(path: string, count: number): number {
   return stored
 }
 
-/** A quarter each of custom events, page views, exits, and the other kinds. Page views have event IDs. */
+/** Yields custom events, page views, page exits and other kinds, a quarter each. Only page views have event IDs. */
 function* allKinds(count: number, shop: number, site: number, end: number): Generator<EventRow> {
   const quarter = Math.floor(count / 4)
   const custom = standardEvents(quarter, end)
@@ -191,7 +192,10 @@ function* allKinds(count: number, shop: number, site: number, end: number): Gene
 
 const vitals = ["TTFB", "FCP", "LCP", "INP", "CLS"] as const
 
-/** Another event of a page view. Its numbers are whole, because sums of fractions can differ in the last digit. */
+/**
+ * Returns an event of another kind that belongs to a page view. Its numbers are integers, because sums of fractions can
+ * differ in the last digit.
+ */
 function otherKind(view: EventRow, index: number): EventRow {
   const row = (changes: Partial<EventRow>, properties: Record<string, unknown>): EventRow => ({
     ...view,
@@ -257,7 +261,7 @@ function otherKind(view: EventRow, index: number): EventRow {
   }
 }
 
-/** Hash and bytes of the export of a file. Larger than the longest text, so it is read as a stream. */
+/** Exports a file. Reads the export as a stream, because it can exceed the maximum length of a string. */
 async function exportOf(path: string): Promise<{ hash: string; bytes: number }> {
   const child = Bun.spawn([binary, "export", "--db", path], { env: environment(), stderr: "inherit" })
   const hasher = new Bun.CryptoHasher("sha256")

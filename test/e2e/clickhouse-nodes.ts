@@ -19,8 +19,8 @@ import { type RawEvent, referenceResult } from "../reference/reference.ts"
 import { mulberry32, picker } from "../support/random.ts"
 import { ask, askAll, expectSame, type Tools } from "./clickhouse-query-server.ts"
 
-// Two nodes ship random events to one cluster, and clients send some of them to both. Random queries to each node return what a single
-// database with all of these events would return, each of them once.
+// Two nodes ship random events to one cluster, and clients send some of the events to both. Random queries to each node
+// return the same results as a single database that stores each event once.
 
 const kinds: readonly Kind[] = [
   "groups",
@@ -40,7 +40,7 @@ const limits = { seconds: 300, bytes: 2 ** 32, resultBytes: 2 ** 28 }
 /** A server that ships to the cluster. */
 interface Node {
   db: Db
-  /** Its events in the cluster. */
+  /** The events that this node has shipped. */
   shipped: RawEvent[]
 }
 
@@ -65,7 +65,7 @@ const states: [name: string, apply: (nodes: Nodes) => Promise<void> | void][] = 
     },
   ],
   [
-    "both have events that are not shipped, and some of them are those of the other node",
+    "both have events that are not shipped, including some that the other node has, too",
     (nodes) => {
       const { world, first, second } = nodes
       const rows = eventsOf(world, 60)
@@ -106,7 +106,7 @@ export async function compareNodes(url: string, seed: number, queries: number): 
   try {
     const setup = new Cluster({ url, user: "default", database: "default" }, "")
     await setup.run(`drop database if exists ${database}`)
-    // The first node has shipped before there was a second one.
+    // The first node ships events before the second one exists.
     await migrateCluster(cluster, (statement) => setup.run(statement), undefined)
     const world = makeWorld(first.db, picker(mulberry32(seed)))
     insert(first, eventsOf(world, 50))
@@ -161,7 +161,7 @@ async function snapshotOf(engine: ClusterQueries, cluster: Cluster) {
   return engine.withNodes(file, nodes, abort().signal)
 }
 
-/** The events that count on a node: all of its own, and those that the other one has shipped, each event id once. */
+/** Returns the events visible on a node: its own and those the other node has shipped, with each event ID once. */
 function visibleEvents(node: Node, other: Node): RawEvent[] {
   const own = rawEvents(node.db)
   const watermark = readShipping(node.db)?.shippedId ?? 0
@@ -184,7 +184,7 @@ function visibleEvents(node: Node, other: Node): RawEvent[] {
 const keyOf = ({ websiteRid, eventId }: Pick<RawEvent, "websiteRid" | "eventId">) =>
   `${websiteRid} ${eventId}`
 
-/** Random events, half of them with an event id. */
+/** Returns random events, half of them with event IDs. */
 function eventsOf(world: World, count: number): EventRow[] {
   const { random } = world
   return someRows(world, count).map((row) => ({
@@ -193,7 +193,7 @@ function eventsOf(world: World, count: number): EventRow[] {
   }))
 }
 
-/** Events with the event ids of a node, at other times. */
+/** Returns random events with event IDs that a node already has. Their times differ. */
 function copies({ db }: Node, world: World, count: number): EventRow[] {
   const known = rawEvents(db).filter(({ eventId }) => eventId !== null)
   return someRows(world, count).map((row) => {
@@ -207,7 +207,7 @@ function insert({ db }: Node, rows: readonly EventRow[]): void {
   db.transaction(() => new EventInserter(db, dailyHash).insert(rows)).immediate()
 }
 
-/** Ships everything that is there, and what was deleted. */
+/** Ships all events and all deletions. */
 async function ship(node: Node, cluster: Cluster): Promise<void> {
   const { db } = node
   const shipper = new Shipper({
@@ -228,10 +228,10 @@ async function ship(node: Node, cluster: Cluster): Promise<void> {
 
 const registrySecret = "0123456789abcdef".repeat(2)
 const patient = { timeout: 180_000, pause: 50 }
-/** Events that clients send, every fifth of them to both nodes. */
+/** Number of events that clients send. Every fifth is sent to both nodes. */
 const sentEvents = 2_000
 
-/** Two servers behind a load balancer give the answers of one that got every event once. */
+/** Two servers behind a load balancer return the same results as a single server that receives every event once. */
 export async function testTwoServers(
   url: string,
   folder: TemporaryFolder,

@@ -13,8 +13,8 @@ import { insertRows, linkSome, makeWorld, someRows, type World } from "../refere
 import { type Kind, randomQuery } from "../reference/queries.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Random events and random queries, as in test/fuzz/query.test.ts: ClickHouse with the rows that are not shipped yet returns what SQLite
-// returns.
+// Random events and random queries, as in test/fuzz/query.test.ts. The cluster, together with the rows that are not
+// shipped yet, returns the same results as SQLite.
 
 const kinds: readonly Kind[] = [
   "groups",
@@ -81,7 +81,7 @@ export async function compareEngines(
   using folder = temporaryFolder()
   const path = folder.file("test.db")
   const db = openDatabase({ path, durability: "os", busyTimeout: 0, now: 0 })
-  // Another connection than the one that writes, as in the server.
+  // As in the server, queries do not use the connection that writes.
   const reader = openForReading(path)
   const database = `random_${seed}`
   const cluster = new Cluster({ url, user: "default", database }, "")
@@ -118,7 +118,7 @@ export async function compareEngines(
   return counts
 }
 
-/** Ships everything that is there, and what was deleted. */
+/** Ships all events and all deletions. */
 async function ship(db: Db, cluster: Cluster): Promise<void> {
   const shipper = new Shipper({
     db,

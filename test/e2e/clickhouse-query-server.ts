@@ -4,13 +4,13 @@ import { types } from "../../src/query-api/query-types.ts"
 import { eventually, type Server } from "../harness.ts"
 import { compareEngines } from "./clickhouse-queries.ts"
 
-/** Sets of random events and queries, and queries in each of their states. */
+/** Number of random data sets, and of queries in each of their states. */
 export const seeds = Number(process.env.SEEDS ?? 5)
 export const queriesPerState = Number(process.env.QUERIES ?? 20)
 
 /** Tools of test/e2e/clickhouse.ts. */
 export interface Tools {
-  /** Of the engine. */
+  /** Port of the engine. */
   port: number
   /** Path of the file. */
   db: string
@@ -34,7 +34,7 @@ export interface Entry {
   meta?: { source: string }
 }
 
-/** Types with a range of their own, which moves on between two requests. */
+/** True if a type has its own range, which moves between two requests. */
 const isOfNow = (name: string) => (types as Record<string, QueryType>)[name]?.range !== undefined
 
 /** Names that occur in the events of a file. */
@@ -44,7 +44,7 @@ interface KnownValues {
   property: string
 }
 
-/** Returns a parameter for each query type. Percentages and counts are exact; no type sums fractions here. */
+/** Returns a parameter for each query type. All results are exact, because no type sums fractions in these events. */
 export function parametersOf({ steps, visitor, property }: KnownValues): { name: string }[] {
   return Object.entries(types as Record<string, QueryType>).map(([name, type]) => ({
     name,
@@ -80,26 +80,26 @@ export async function ask(
   return (JSON.parse(text) as { data: Entry[] }).data
 }
 
-/** Asks all query types, in requests of as many as one can have. */
+/** Queries all types, in two requests, because there are more types than one request can contain. */
 export async function askAll({ url }: Server, key: string): Promise<Entry[]> {
   const half = Math.ceil(parameters.length / 2)
   const parts = [parameters.slice(0, half), parameters.slice(half)]
   return (await Promise.all(parts.map((part) => ask(url, key, part)))).flat()
 }
 
-/** Throws if an answer is an error, comes from elsewhere, or differs. */
+/** Throws if a result is an error, comes from the wrong source, or differs from the expected result. */
 export function expectSame(actual: readonly Entry[], expected: readonly Entry[], source: RegExp): void {
   for (const [index, { parameter, error, data, meta }] of actual.entries()) {
     if (error !== undefined) throw new Error(`${parameter}: ${error}`)
     if (!source.test(meta?.source ?? "")) throw new Error(`${parameter} comes from ${meta?.source}`)
     if (isOfNow(parameter) || isDeepStrictEqual(data, expected[index]?.data)) continue
     throw new Error(
-      `${parameter} is ${JSON.stringify(data)} and not ${JSON.stringify(expected[index]?.data)}`,
+      `${parameter} is ${JSON.stringify(data)} instead of ${JSON.stringify(expected[index]?.data)}`,
     )
   }
 }
 
-/** A server in front of the engine that replaces each query of the query API by one that takes 100 s. */
+/** Starts a proxy in front of the engine that replaces each query of the query API with one that takes 100 s. */
 function startSlowEngine(port: number): AsyncDisposable & { port: number } {
   const slow =
     "select sleepEachRow(1) from numbers(100) settings max_block_size = 1 format JSONCompactEachRow"
@@ -117,7 +117,7 @@ function startSlowEngine(port: number): AsyncDisposable & { port: number } {
         body: Buffer.from(body.replace(/(name="query"\r\n\r\n)[\s\S]*?(\r\n--)/, `$1${slow}$2`), "latin1"),
         signal: request.signal,
       })
-      // Without its headers: the body is not compressed any more.
+      // Most headers are dropped, because `fetch` has already decompressed the body.
       const headers = new Headers()
       const number = answer.headers.get("X-ClickHouse-Exception-Code")
       if (number !== null) headers.set("X-ClickHouse-Exception-Code", number)
@@ -127,7 +127,7 @@ function startSlowEngine(port: number): AsyncDisposable & { port: number } {
   return { port: server.port ?? 0, [Symbol.asyncDispose]: () => server.stop(true) }
 }
 
-/** Compares lowerUTF8 with toLowerCase, for every code point and for texts in which the result depends on the neighbors. */
+/** Compares lowerUTF8 with toLowerCase for every code point, and for strings in which adjacent letters matter. */
 async function compareLetters(port: number): Promise<string> {
   const run = async (statement: string, body = "") => {
     const url = `http://127.0.0.1:${port}/?query=${encodeURIComponent(statement)}`
@@ -153,7 +153,7 @@ async function compareLetters(port: number): Promise<string> {
   return `${texts.length} texts`
 }
 
-/** Queries against a server with a real cluster. */
+/** Tests queries to a server with a real cluster. */
 export async function testQueries(tools: Tools): Promise<void> {
   const { port, db, serve, drained, track, rows, databuddy, report, stopEngine, startEngine } = tools
   const succeed = (args: string[]) => {
@@ -163,7 +163,7 @@ export async function testQueries(tools: Tools): Promise<void> {
   }
   const scope = ["--scope", "read:data", "--name", "queries", "--db", db, "--json"]
   const { key: secret } = JSON.parse(succeed(["key", "create", ...scope])) as { key: string }
-  await report("random queries give the same results in ClickHouse and in SQLite", async () => {
+  await report("random queries return the same results from ClickHouse and SQLite", async () => {
     const total = new Map<string, number>()
     for (let seed = 1; seed <= seeds; seed++) {
       const counts = await compareEngines(`http://127.0.0.1:${port}`, seed, queriesPerState)
@@ -171,9 +171,9 @@ export async function testQueries(tools: Tools): Promise<void> {
     }
     return [...total].map(([kind, count]) => `${kind} ${count}`).join(", ")
   })
-  await report("every letter has the lower case of JavaScript", () => compareLetters(port))
+  await report("ClickHouse lowercases every letter as JavaScript does", () => compareLetters(port))
   await report(
-    "all query types answer from the cluster and the tail, and from SQLite without it",
+    "all query types read the cluster and the unshipped rows, or SQLite if the cluster is down",
     async () => {
       const server = await serve()
       await drained(server)
@@ -181,9 +181,9 @@ export async function testQueries(tools: Tools): Promise<void> {
         if (meta?.source !== "clickhouse") throw new Error(`${parameter} comes from ${meta?.source}`)
       await track(server, 500)
       const answers = await askAll(server, secret)
-      // The tail can be shipped in between.
+      // The unshipped rows may be shipped between the two requests.
       expectSame(answers, answers, /^clickhouse(\+rows)?$/)
-      if (answers[0]?.meta?.source !== "clickhouse+rows") throw new Error("there was no tail")
+      if (answers[0]?.meta?.source !== "clickhouse+rows") throw new Error("no rows were unshipped")
       await stopEngine()
       expectSame(await askAll(server, secret), answers, /^(?!clickhouse)/)
       await startEngine()
@@ -191,7 +191,7 @@ export async function testQueries(tools: Tools): Promise<void> {
       return `${answers.length} types`
     },
   )
-  await report("a person that is forgotten leaves the answers at once", async () => {
+  await report("a forgotten person disappears from results immediately", async () => {
     const server = await serve()
     await drained(server)
     const countEvents = async () => {
@@ -204,11 +204,11 @@ export async function testQueries(tools: Tools): Promise<void> {
     const after = await countEvents()
     if (before === 0 || after > 0) throw new Error(`${before} events before, ${after} after`)
     await drained(server)
-    if ((await countEvents()) > 0) throw new Error("the events came back")
+    if ((await countEvents()) > 0) throw new Error("the events reappeared")
     await server.stop()
     return `${before} events before, 0 after`
   })
-  await report("a query ends in the cluster at its limit, and when its client disconnects", async () => {
+  await report("the cluster stops a query at its time limit and when its client disconnects", async () => {
     await using slow = startSlowEngine(port)
     const cluster = `http://127.0.0.1:${slow.port}/shop`
     const running =

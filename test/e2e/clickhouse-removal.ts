@@ -7,7 +7,7 @@ import { eventually, openReader, type Server, startServer, withDatabase } from "
 import { eventRow, oddEvents } from "../support/event.ts"
 import { ask, askAll, type Entry, expectSame, type Tools } from "./clickhouse-query-server.ts"
 
-// serve --keep-local with a real cluster: events leave the file, and every answer stays the same.
+// `serve --keep-local` with a real cluster: events are removed from the file, and query results do not change.
 
 const day = 86_400_000
 const count = Number(process.env.REMOVAL_EVENTS ?? 300_000)
@@ -16,7 +16,7 @@ const days = 60
 const patient = { timeout: 600_000, pause: 50 }
 const eventId = (index: number) => `10000000-0000-4000-8000-${String(index).padStart(12, "0")}`
 
-/** Removes events of a file and a database of its own, at `url`. */
+/** Tests the removal of events, with its own file `db` and its own database at `url`. */
 export async function testRemoval(
   url: string,
   db: string,
@@ -46,7 +46,7 @@ export async function testRemoval(
   const { key } = JSON.parse(succeed("key", "create", ...scope, "--db", db, "--json")) as { key: string }
   let before: Entry[] = []
   let exportsBefore: Exports = { hashes: [], seconds: 0 }
-  await report("all query types before the removal", async () => {
+  await report("all query types run before the removal", async () => {
     onFile("load")
     const server = await serve("--clickhouse", url)
     before = await askAll(server, key)
@@ -55,7 +55,7 @@ export async function testRemoval(
     await server.stop()
     return `${agree().events} events`
   })
-  await report("a server that is killed while it removes events, and both sides agree", async () => {
+  await report("after a kill during the removal, the file and the cluster agree", async () => {
     let removed = 0
     for (let kill = 0; kill < 3; kill++) {
       const server = await serveRemoving()
@@ -64,9 +64,9 @@ export async function testRemoval(
       await server.kill()
       removed = agree().removed
     }
-    return `${removed} events removed then`
+    return `${removed} events removed by then`
   })
-  await report("all old days leave the file, and all answers stay the same", async () => {
+  await report("all old days are removed from the file, and query results do not change", async () => {
     const begin = performance.now()
     const start = agree().removed
     const server = await serveRemoving()
@@ -97,7 +97,7 @@ export async function testRemoval(
     if (ofCommand !== hashes[0]) throw new Error(`the export of the command is ${ofCommand}`)
     return `${hashes.length} exports in ${seconds.toFixed(1)} s, ${exportsBefore.seconds.toFixed(1)} s before`
   })
-  await report("a duplicate of a removed event is one, and a late event is accepted", async () => {
+  await report("a duplicate of a removed event is not stored, and a late event is", async () => {
     const server = await serveRemoving()
     const rows = () => select(db, "select count(*) from event_rows where website_rid >= 0")
     const stored = rows()
@@ -117,20 +117,20 @@ export async function testRemoval(
     agree()
     return undefined
   })
-  await report("without the cluster, removed days get a 503, and later ones are answered", async () => {
+  await report("without the cluster, queries of removed days get a 503, and others succeed", async () => {
     const server = await serveRemoving()
     await stopEngine()
     const body = { preset: "last_365d", parameters: ["custom_events_summary"] }
     const refused = await post(server, "/v1/query?website_id=all", key, body, 503)
     const answered = await post(server, "/v1/query?website_id=all", key, { ...body, preset: "last_7d" })
     const noExport = await download(server, key, "format=csv")
-    if (noExport.status !== 503) throw new Error(`an export answers ${noExport.status}`)
+    if (noExport.status !== 503) throw new Error(`the export got ${noExport.status}`)
     await startEngine()
     await server.stop()
     if (!answered.includes('"success":true,"data":[{"total_events":')) throw new Error(answered)
     return JSON.parse(refused).error
   })
-  await report("a person that is forgotten leaves both sides", async () => {
+  await report("a forgotten person is removed from the file and the cluster", async () => {
     const server = await serveRemoving()
     const filters = [{ field: "anonymous_id", op: "eq", value: "user-17" }]
     const events = async () =>
@@ -140,13 +140,13 @@ export async function testRemoval(
     const forgotten = JSON.parse(succeed("forget", ...person, "--clickhouse", url, "--db", db))
     if (forgotten.removedEvents === 0 || forgotten.events + forgotten.removedEvents !== found)
       throw new Error(`${JSON.stringify(forgotten)} of ${found}`)
-    if ((await events()) > 0) throw new Error("some are left")
+    if ((await events()) > 0) throw new Error("some events are left")
     await server.stop()
     onFile("load")
     agree()
     return `${forgotten.events} in the file, ${forgotten.removedEvents} in the cluster only`
   })
-  await report("fetch brings everything back, and SQLite gives the answers of the cluster", async () => {
+  await report("fetch restores everything, and SQLite returns the results of the cluster", async () => {
     const refused = databuddy(["serve", "--db", db, "--port", "0"])
     if (refused.exitCode === 0 || !refused.stderr.includes("--clickhouse is not set"))
       throw new Error(refused.stderr)
@@ -164,7 +164,7 @@ export async function testRemoval(
   })
 }
 
-/** Random-looking events with event ids of two names, and events that are hard to store. */
+/** Fills a file with pseudo-random events that have event IDs, and with events that are hard to store. */
 function fill(path: string, end: number): void {
   withDatabase(path, (open) => {
     const settings = { domain: "shop.example", name: "Shop", allowedOrigins: [], anonymize: "off" as const }
@@ -204,7 +204,7 @@ interface Exports {
   seconds: number
 }
 
-/** Exports all events and those of one person in each format. */
+/** Exports all events, and then the events of one person, in every format. */
 async function exportAll(server: Server, key: string): Promise<Exports> {
   const begin = performance.now()
   const hashes: string[] = []
@@ -222,7 +222,7 @@ function hashOf(content: string | Uint8Array): string {
   return createHash("sha256").update(content).digest("hex")
 }
 
-/** The number that a statement returns. */
+/** Returns the number that a statement selects. */
 function select(path: string, statement: string): number {
   const reader = openReader(path)
   try {
@@ -244,6 +244,6 @@ async function post({ url }: Server, path: string, key: string, body: object, st
     body: JSON.stringify(body),
   })
   const text = await response.text()
-  if (response.status !== status) throw new Error(`${path} answers ${response.status}: ${text}`)
+  if (response.status !== status) throw new Error(`${path} got ${response.status}: ${text}`)
   return text
 }

@@ -1,5 +1,5 @@
-// bun run test:clickhouse: ships to a real ClickHouse server, the library of the npm package chdb, which is fetched into the temporary
-// folder (570 MB). Linux with glibc, x64. Prints figures of rates and bytes.
+// Run with `bun run test:clickhouse`. Ships events to a real ClickHouse server: the library of the npm package chdb
+// (570 MB), which is downloaded into the temporary folder. Needs Linux with glibc on x64. Prints rates and sizes.
 import { cpSync, rmSync, statSync } from "node:fs"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import type { Db } from "../../src/store/db/driver.ts"
@@ -27,16 +27,16 @@ import { compareNodes, testTwoServers } from "./clickhouse-nodes.ts"
 import { queriesPerState, seeds, testQueries } from "./clickhouse-query-server.ts"
 import { testRemoval } from "./clickhouse-removal.ts"
 
-/** `--figures` leaves out the faults. */
+/** `--figures` skips the tests of queries, faults, nodes and removal. */
 const onlyFigures = process.argv.includes("--figures")
-/** `--events 10000000` runs only the move of a file with so many events to the cluster and back. */
+/** `--events 10000000` runs only the test that moves a file with this many events to the cluster and back. */
 const movedEvents = Number(process.argv[process.argv.indexOf("--events") + 1])
-/** Parts of the tests that run alone if they are given. `--faults`: only those of clickhouse-faults.ts. */
+/** Each of these flags runs one part of the tests alone. `--faults` runs only the tests of clickhouse-faults.ts. */
 const parts = ["--events", "--removal", "--nodes", "--faults"] as const
 const onlyPart = parts.find((part) => process.argv.includes(part))
 if (onlyPart === "--events" && !(movedEvents > 0)) throw new Error("--events needs a number")
 const runs = (part: (typeof parts)[number]) => onlyPart === part || (onlyPart === undefined && !onlyFigures)
-/** Standard events of the file that moves in the other tests. */
+/** Number of standard events in the file that the other tests move. */
 const count = Number(process.env.EVENTS ?? 200_000)
 /** For `eventually`, in ms. */
 const patient = { timeout: 180_000, pause: 20 }
@@ -61,14 +61,14 @@ try {
   }
   if (onlyPart === undefined) await run()
   if (runs("--nodes")) {
-    await report("random queries to two nodes give the results of a single one", async () => {
+    await report("random queries to two nodes return the results of a single database", async () => {
       let equal = 0
       for (let seed = 1; seed <= seeds; seed++) {
         equal += await compareNodes(`http://127.0.0.1:${port}`, seed, queriesPerState)
       }
       return `${equal} results`
     })
-    await report("two servers behind a load balancer give the answers of a single one", () =>
+    await report("two servers behind a load balancer return the results of a single one", () =>
       testTwoServers(`http://127.0.0.1:${port}/two_servers`, folder, { databuddy, ...engineTools }),
     )
   }
@@ -84,12 +84,12 @@ try {
 
 async function run(): Promise<void> {
   fill()
-  await report("a file without tables in the cluster is not shipped", async () => {
+  await report("a file is not shipped if the cluster has no tables", async () => {
     const { exitCode, stderr } = clickhouse("load")
     expectTrue(exitCode === 1 && stderr.includes("databuddy clickhouse migrate"), stderr)
   })
   succeed("migrate")
-  await report("a file moves to the cluster, and counts and hashes agree", async () => {
+  await report("a file is loaded into the cluster, and counts and hashes agree", async () => {
     const { events, ms, compared } = JSON.parse(succeed("load", "--json"))
     expectTrue(compared.differences.length === 0 && events === compared.events, JSON.stringify(compared))
     const bytes = `${perEvent(statSync(db).size, events)} bytes per event in SQLite with indexes, ${perEvent(await diskBytes(), events)} in the cluster`
@@ -109,21 +109,21 @@ async function run(): Promise<void> {
     })
     await testFaults()
   }
-  await report("everything comes back into an empty file, row for row", async () => {
+  await report("everything is fetched into an empty file, row for row", async () => {
     const restored = folder.file("restored.db")
     const { exitCode, stdout, stderr } = onFile("fetch", restored, "--json")
     expectTrue(exitCode === 0, stderr)
     const { fetched, ms } = JSON.parse(stdout)
-    expectTrue(fetched.renumbered === 0, `${fetched.renumbered} got a new id`)
+    expectTrue(fetched.renumbered === 0, `${fetched.renumbered} events got a new ID`)
     const [here, there] = [db, restored].map(contents)
     expectTrue(here === there, "the exports differ")
     return `${fetched.added} events, ${Math.round((fetched.added * 1_000) / ms)} per second`
   })
-  await report("ingestion with and without shipping, in turns", () => measureIngestion(folder, port, drained))
+  await report("ingestion works with and without shipping", () => measureIngestion(folder, port, drained))
 }
 
 async function testFaults(): Promise<void> {
-  await report("everything is sent twice, and counts once", async () => {
+  await report("events that are sent twice count once", async () => {
     withDatabase(db, (open) => open.exec("update shipping set shipped_id = 0"))
     const { events, compared } = JSON.parse(succeed("load", "--json"))
     const [all, distinct] = await rows("select count(), uniqExact(id) from events")
@@ -131,7 +131,7 @@ async function testFaults(): Promise<void> {
     expectTrue(distinct === events, `${distinct} of ${events}`)
     return `${all} rows before merges, ${distinct} ids`
   })
-  await report("a load that is killed five times continues, and nothing is lost or doubled", async () => {
+  await report("a load that is killed five times continues, and loses or duplicates nothing", async () => {
     withDatabase(db, (open) => insert(open, pastRows({ ...seeded(2), websites: [undefined] }, 20_000)))
     await query("truncate table events")
     await query("truncate table writers")
@@ -148,20 +148,20 @@ async function testFaults(): Promise<void> {
       child.kill("SIGKILL")
       await child.exited
     }
-    // Deletions wait longer after an insert whose end was not seen; there are none.
+    // After an insert with an unknown outcome, deletions wait longer, but there are none here.
     agree("load")
   })
-  await report("a cluster that is killed during inserts loses nothing that was acknowledged", async () => {
+  await report("a cluster that is killed during inserts loses no acknowledged event", async () => {
     await using server = stopping(await serve())
     let acknowledged = 0
     for (let kill = 0; kill < 3; kill++) {
       const before = readShippingRow().sending_id
       acknowledged += await track(server.value, 20_000)
-      // An insert is on its way, or was acknowledged just now.
+      // The kill should hit an insert that is in flight or has just been acknowledged.
       await eventually(() => readShippingRow().sending_id > before, { ...patient, pause: 2 })
       await engine.kill()
       const ready = await fetch(`${server.value.url}/ready`)
-      expectTrue(ready.status === 200, `/ready answers ${ready.status}`)
+      expectTrue(ready.status === 200, `/ready responded with ${ready.status}`)
       acknowledged += await track(server.value, 1_000)
       engine = await startEngine(data, port)
     }
@@ -169,7 +169,7 @@ async function testFaults(): Promise<void> {
     agree("compare")
     return `${acknowledged} events sent during three kills`
   })
-  await report("a server that is killed while it ships", async () => {
+  await report("a server that is killed while it ships loses and duplicates nothing", async () => {
     for (let kill = 0; kill < 3; kill++) {
       const server = await serve()
       await track(server, 20_000)
@@ -181,7 +181,7 @@ async function testFaults(): Promise<void> {
     agree("compare")
   })
   await report(
-    "a cluster that comes back with an older state gets what it lost, and loses what was deleted since",
+    "a cluster restored to an older state is sent the events it lost and the deletions since then",
     async () => {
       const backup = folder.file("engine-backup")
       await engine.kill()
@@ -203,7 +203,7 @@ async function testFaults(): Promise<void> {
       agree("compare")
     },
   )
-  await report("a person that is forgotten leaves the cluster", async () => {
+  await report("a forgotten person is removed from the cluster", async () => {
     await using server = stopping(await serve())
     const person = "user-17"
     const [before] = await rows(`select count() from events final where anonymous_id = '${person}'`)
@@ -224,7 +224,7 @@ async function testFaults(): Promise<void> {
     agree("compare")
     return `${before} events before, 0 after`
   })
-  await report("tables of another version get no events", async () => {
+  await report("events are not shipped to tables of another version", async () => {
     await query(
       "insert into migrations (name, checksum, cluster, applied_at) values ('0099_later', '', '', now64(3))",
     )
@@ -237,7 +237,7 @@ async function testFaults(): Promise<void> {
   })
 }
 
-/** Events of all kinds, and `count` of the standard data set. */
+/** Fills the file with events of all kinds, and with `count` events of the standard data set. */
 function fill(): void {
   withDatabase(db, (open) => {
     const settings = { domain: "shop.example", name: "Shop", allowedOrigins: [], anonymize: "off" as const }
@@ -266,7 +266,7 @@ function insert(open: Db, rows: readonly EventRow[]): void {
   new EventInserter(open, new DailyHash(open, (bytes) => crypto.getRandomValues(bytes))).insert(rows)
 }
 
-/** Random rows. `fetch` rejects events of the future, as an import does. */
+/** Returns random rows without those in the future, because `fetch` rejects such events, as an import does. */
 function pastRows(world: World, rows: number): EventRow[] {
   return someRows(world, rows).filter(({ ts, receivedAt }) => Math.max(ts, receivedAt) < Date.now())
 }
@@ -298,7 +298,7 @@ function stopping(value: Server): AsyncDisposable & { value: Server } {
   return { value, [Symbol.asyncDispose]: async () => void (await value.stop()) }
 }
 
-/** Sends events to the website of the file, and returns how many were acknowledged. */
+/** Sends events to the file's website. Returns the number of acknowledged events. */
 async function track(server: Server, events: number): Promise<number> {
   let acknowledged = 0
   for (let sent = 0; sent < events; sent += 1_000) {
@@ -326,7 +326,7 @@ async function metric(server: Server, name: string): Promise<number> {
 /** Waits until everything is shipped. */
 async function drained(server: Server): Promise<void> {
   const names = ["backlog_events", "pending_deletions"]
-  // Deletions wait for five minutes after an insert whose end was not seen.
+  // After an insert with an unknown outcome, deletions wait for five minutes.
   await eventually(
     async () => (await Promise.all(names.map((name) => metric(server, name)))).join() === "0,0",
     {
@@ -349,14 +349,14 @@ interface ShippingRow {
 function readShippingRow(): ShippingRow {
   const reader = openReader(db)
   try {
-    // The table has these columns, and one row once something was shipped.
+    // The table has these columns, and contains one row once events have been shipped.
     return reader.prepare("select * from shipping").get() as ShippingRow
   } finally {
     reader.close()
   }
 }
 
-/** Runs a command whose comparison must find no difference. */
+/** Runs a command and expects its comparison to find no difference. */
 function agree(command: "load" | "compare"): void {
   const { events, differences } = JSON.parse(succeed(command, "--json")).compared
   expectTrue(differences.length === 0 && events > 0, JSON.stringify(differences))
@@ -399,7 +399,7 @@ async function query(statement: string): Promise<string> {
   return text
 }
 
-/** The first row of a query, as numbers. */
+/** Returns the first row of a query's result as numbers. */
 async function rows(statement: string): Promise<number[]> {
   return (await query(statement)).trim().split("\t").map(Number)
 }

@@ -14,7 +14,7 @@ beforeAll(() => {
 })
 afterAll(() => folder[Symbol.dispose]())
 
-/** Sets the clock of the server ahead of ours, in s. */
+/** Sets the server's clock `ahead` seconds ahead of ours. */
 function setClock(ahead: number): void {
   setAhead(env.CLOCK_FILE, ownAhead() + ahead)
 }
@@ -35,7 +35,7 @@ function names(): unknown[] {
 }
 
 test.skipIf(!compiler)(
-  `a clock that is set while the server runs: events in the order of receipt; ahead, retention spares them${skipped}`,
+  `events stay in order of receipt if the clock is set, and retention does not act on a jump ahead${skipped}`,
   async () => {
     setClock(0)
     const first = await startServer({ db, env })
@@ -57,7 +57,7 @@ test.skipIf(!compiler)(
     const second = await startServer({ db, env, args: ["--retain", "90d"] })
     try {
       await eventually(() => second.output().includes("will be deleted after the clock has run for a day"))
-      // Its time is that of the clock when it arrived.
+      // Only "behind" is deleted: it was received while the clock was 25 years behind.
       expect(names()).toEqual(["first", "old", "ahead", "last"])
     } finally {
       expect(await second.stop()).toBe(0)

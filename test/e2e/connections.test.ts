@@ -19,7 +19,7 @@ async function start(descriptors?: number): Promise<Server> {
   return server
 }
 
-/** Sends one event from a new client. Returns the status, or the error. */
+/** Sends one event over a new connection. Returns the status, or the name of the error. */
 async function send({ url, key }: Server, timeout = 1_000): Promise<number | string> {
   const headers = { Authorization: `Bearer ${key}`, Connection: "close" }
   const signal = AbortSignal.timeout(timeout)
@@ -29,7 +29,7 @@ async function send({ url, key }: Server, timeout = 1_000): Promise<number | str
   )
 }
 
-/** Opens connections that send `first`, then `more` each second. Counts the closed ones. */
+/** Opens connections that send `first`, then `more` every second. Counts how many are opened and closed. */
 function occupy(server: Server, count: number, first: string, more = "") {
   const state = { open: 0, closed: 0 }
   const sockets: Socket[] = []
@@ -78,8 +78,8 @@ const attacks: Record<string, Attack> = {
   "keep their connection open after a response": { first: "GET /health HTTP/1.1\r\nHost: x\r\n\r\n" },
 }
 
-test("with more clients than file descriptors, others are served and nothing is lost", async () => {
-  // In parallel: the server gives each slow client 12 s.
+test("if slow clients use up the file descriptors, others are served and nothing is lost", async () => {
+  // In parallel, because the server gives each slow client 12 s.
   await Promise.all(Object.entries(attacks).map(([what, attack]) => survive(what, attack)))
 }, 90_000)
 
@@ -90,24 +90,24 @@ async function survive(what: string, { first, more }: Attack): Promise<void> {
   await eventually(() => server.output().includes("out of file descriptors"), { timeout: 30_000 })
   await eventually(async () => (await send(server)) === 200, { timeout: 40_000 })
   await eventually(() => clients.closed > 0, { timeout: 30_000 })
-  // Events of clients that did not wait for the response can be stored too.
+  // An event may be stored even if its client timed out before the response.
   expect(countEvents(server)).toBeGreaterThanOrEqual(2)
   expect([what, await server.stop()]).toEqual([what, 0])
 }
 
-/** Connections that this process can open, with a margin. */
+/** Number of connections that this process can open, minus a margin. */
 const maxConnections =
   Number(/Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]) - 500
 const idle = Math.min(10_000, maxConnections)
 
-test(`${idle} idle connections: others are served immediately, and memory is bounded`, async () => {
+test(`with ${idle} idle connections, others are served immediately and memory is bounded`, async () => {
   const server = await start()
   expect(await send(server)).toBe(200)
   const before = memoryOf(server).now
   const clients = occupy(server, idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
   await eventually(() => clients.open === idle, { timeout: 30_000 })
   for (let request = 0; request < 20; request++) expect(await send(server, 10_000)).toBe(200)
-  // 4 KB per connection were measured; 15 KB are too many.
+  // In MB. Each connection was measured to take 4 KB; more than 15 KB would be too much.
   expect(memoryOf(server).now - before).toBeLessThan(150)
   expect(countEvents(server)).toBe(21)
 }, 60_000)

@@ -21,8 +21,8 @@ const groups: Record<string, readonly Case[]> = {
   "the fields of an event": fieldCases,
   "the body of a request": bodyCases,
   "who can send": credentialCases,
-  "of two faults the one that is checked first": orderCases,
-  "what POST /identify refuses": identifyRejections,
+  "the order of the checks": orderCases,
+  "what POST /identify rejects": identifyRejections,
 }
 
 for (const [group, cases] of Object.entries(groups)) {
@@ -56,14 +56,14 @@ describe("what POST /identify stores", () => {
   }
 })
 
-describe("a page can read every rejection: it has the CORS headers", () => {
+describe("a page can read every rejection, because it has the CORS headers", () => {
   const origin = "http://localhost:3000"
   const rejections = Object.values(groups)
     .flat()
     .filter((one) => isRejection(one.answer) && !one.sent.headers?.origin)
   const oneOfEach = [...new Map(rejections.map((one) => [(one.answer as Rejected).reason, one])).values()]
   for (const { sent, answer } of oneOfEach) {
-    // Pages on localhost can send to every website, so the origin alone causes no rejection.
+    // Pages on localhost can send to every website, so adding this origin does not change the rejection.
     if ((answer as Rejected).reason === "origin_not_allowed") continue
     test((answer as Rejected).reason, async () => {
       const fromPage = { ...sent, headers: { ...sent.headers, origin } }
@@ -105,11 +105,11 @@ describe("a preflight", () => {
       "baggage,content-type,sentry-trace,traceparent,x-datadog-origin",
       "baggage,content-type,sentry-trace,traceparent,x-datadog-origin",
     ],
-    ["names with blanks between", "a, b ,\tc", "a, b ,\tc"],
-    ["nothing", null, usual],
-    ["what are no names", "a b", usual],
-    ["a header of a header", "a: b", usual],
-    ["more than a page has", `${"x-long-name,".repeat(400)}x`, usual],
+    ["names with whitespace around the commas", "a, b ,\tc", "a, b ,\tc"],
+    ["no headers", null, usual],
+    ["an invalid name", "a b", usual],
+    ["a header with a value", "a: b", usual],
+    ["more headers than a page would send", `${"x-long-name,".repeat(400)}x`, usual],
   ]
   for (const [what, names, allowed] of asked) {
     test(`that requests ${what} allows ${allowed === usual ? "the usual headers" : "them"}`, async () => {
@@ -147,6 +147,6 @@ describe("x-request-id", () => {
   }
 })
 
-test("the server logged no error and was never restarted", () => {
+test("the server logged no errors or warnings", () => {
   expect(world.server.output()).not.toMatch(/"level":"(?:error|warn)"/)
 })

@@ -18,8 +18,8 @@ import {
 import { websiteIds } from "./contract/seed.ts"
 import { ContractServer, type Row } from "./contract/server.ts"
 
-// The contract of the page script's endpoints, over HTTP against the built binary. Each case is data: the request, the exact response,
-// and the stored rows.
+// The contract of the page script's endpoints, tested over HTTP against the built binary. Each case is data: the
+// request, the exact response, and the stored rows.
 
 let world: ContractServer
 let sent = 0
@@ -61,7 +61,7 @@ async function send({
   }
 }
 
-/** The fields of a row that a case states. */
+/** Returns the fields of a row that a case specifies. */
 function stated(row: Row | undefined, expected: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(expected).map(([field, value]) => [
@@ -98,7 +98,7 @@ async function check({ status, answer, reason = null, stored = [], ...request }:
   if (stored.length === 0 && !isAcceptedIdentify(request.path, status)) expect(world.stored()).toEqual(before)
 }
 
-/** Stores a profile. */
+/** True if the request has stored a profile. */
 function isAcceptedIdentify(path: string, status: number): boolean {
   return path.startsWith("/identify") && status === 200
 }
@@ -145,7 +145,7 @@ describe("pages of any origin", () => {
     [path, method] as const,
     [`/e${path}`, method] as const,
   ])) {
-    test(`can ask whether ${method} ${path} is allowed`, async () => {
+    test(`can send a preflight for ${method} ${path}`, async () => {
       const origin = "https://any.test"
       const { status, body, headers } = await send({
         method: "OPTIONS" as "GET",
@@ -166,7 +166,7 @@ describe("pages of any origin", () => {
   }
 
   for (const [path, body] of posts) {
-    test(`can read the answer of ${path}, and its errors`, async () => {
+    test(`can read the response of ${path} and its errors`, async () => {
       for (const origin of ["https://example.com", "https://evil.test", "null"]) {
         const { status, headers } = await send({
           path: `${path}?client_id=${site}`,
@@ -193,7 +193,7 @@ describe("pages of any origin", () => {
 
 describe("--ingest-path /e", () => {
   for (const [index, path] of ["/e", "/e/", "/"].entries()) {
-    test(`${path} takes page events`, () =>
+    test(`${path} accepts page events`, () =>
       check({
         name: "",
         path: `${path}?client_id=${site}`,
@@ -203,7 +203,7 @@ describe("--ingest-path /e", () => {
         stored: [{ event_id: `below ${index}` }],
       }))
   }
-  test("/e/track takes custom events", () =>
+  test("/e/track accepts custom events", () =>
     check({
       name: "",
       path: `/e/track?website_id=${site}`,
@@ -221,7 +221,7 @@ describe("--ingest-path /e", () => {
   }
 })
 
-test("an eventId is stored once for a website, whatever path it comes by", async () => {
+test("an eventId is stored once per website, whatever path it is sent to", async () => {
   const last = world.lastId()
   const once = { ...view, eventId: "once", anonymousId: "first" }
   await send({ path: `/?client_id=${site}`, body: once })
@@ -239,6 +239,6 @@ test("an eventId is stored once for a website, whatever path it comes by", async
   ])
 })
 
-test("the server logged no error and was never restarted", () => {
+test("the server logged no errors or warnings", () => {
   expect(world.server.output()).not.toMatch(/"level":"(?:error|warn)"/)
 })

@@ -3,7 +3,7 @@ import { accepted, type Case, plainEvent, rejected } from "./cases.ts"
 
 const limit = 2 * 1024 * 1024
 
-/** An event whose JSON has exactly `bytes`, padded by an unknown field. */
+/** Returns the JSON of an event, padded to exactly `bytes` with an unknown field. */
 export function bodyOf(bytes: number, filler = "x"): Buffer {
   const [head, tail] = ['{"name":"e","pad":"', '"}']
   const room = bytes - head.length - tail.length
@@ -33,7 +33,7 @@ const sizeCases: Case[] = [
   },
   { name: "gzip is accepted", sent: { headers: gzip, body: gzipSync(plain) }, answer: accepted([{}]) },
   {
-    name: "GZIP in capitals is gzip",
+    name: "GZIP in capitals is accepted",
     sent: { headers: { "content-encoding": "GZIP" }, body: gzipSync(plain) },
     answer: accepted([{}]),
   },
@@ -58,11 +58,11 @@ const sizeCases: Case[] = [
     answer: rejected("payload_too_large"),
   },
   ...Object.entries({
-    "plain JSON said to be gzip": plain,
-    "gzip that ends too early": gzipSync(bodyOf(1_000)).subarray(0, -12),
+    "plain JSON declared as gzip": plain,
+    "truncated gzip": gzipSync(bodyOf(1_000)).subarray(0, -12),
     "gzip with a wrong checksum": withLastBytes(gzipSync(plain), 8),
-    "deflate said to be gzip": deflateSync(plain),
-    "nothing said to be gzip": Buffer.alloc(0),
+    "deflate declared as gzip": deflateSync(plain),
+    "an empty body declared as gzip": Buffer.alloc(0),
   }).map(([what, body]) => ({
     name: `${what} is rejected`,
     sent: { headers: gzip, body },
@@ -127,28 +127,28 @@ const deep = 100_000
 
 const textCases: Case[] = [
   ...Object.entries({
-    nothing: "",
-    blanks: "  \n",
-    "JSON cut off": '{"name":"e"',
-    "a string cut off": '{"name":"e',
-    "a comma too many": '{"name":"e",}',
+    "an empty body": "",
+    whitespace: "  \n",
+    "a truncated object": '{"name":"e"',
+    "a truncated string": '{"name":"e',
+    "a trailing comma": '{"name":"e",}',
     "two values": '{"name":"e"}{"name":"e"}',
-    "lines of JSON": '{"name":"e"}\n{"name":"e"}',
+    "one object per line": '{"name":"e"}\n{"name":"e"}',
     "single quotes": "{'name':'e'}",
     "a comment": '{"name":"e"/* why */}',
     NaN: '{"name":"e","timestamp":NaN}',
     "a leading zero": '{"name":"e","timestamp":01}',
     "a raw line break in a string": '{"name":"a\nb"}',
     "a raw NUL": '{"name":"a\0b"}',
-    words: "name is e",
+    "plain words": "name is e",
   }).map(([what, body]) => ({
-    name: `a body of ${what} is not JSON`,
+    name: `invalid JSON is rejected: ${what}`,
     sent: { body },
     answer: rejected("invalid_json"),
   })),
   ...Object.entries({
-    "a byte that begins no character": [0xff],
-    "a character that is cut off": [0xe8, 0xaa],
+    "a byte that cannot start a character": [0xff],
+    "a truncated character": [0xe8, 0xaa],
     "an overlong slash": [0xc0, 0xaf],
     "an overlong NUL": [0xc0, 0x80],
     "half a surrogate pair": [0xed, 0xa0, 0xb4],
@@ -183,7 +183,7 @@ const quoted = JSON.stringify(`\\"${"[{".repeat(500)}\\`)
 
 const nestingCases: Case[] = [
   {
-    name: "brackets in strings do not count as nesting, whatever is escaped around them",
+    name: "brackets in strings do not count as nesting, even next to escaped quotes and backslashes",
     sent: { body: `{"name":"e","a":${quoted},"b":[${quoted},${quoted}]}` },
     answer: accepted([{}]),
   },
@@ -205,7 +205,7 @@ const nestingCases: Case[] = [
 
 export const bodyCases: Case[] = [...sizeCases, ...typeCases, ...textCases, ...nestingCases]
 
-/** Rejected before they are parsed. */
+/** Bodies that are rejected before they are parsed. */
 export const deepBodies: Record<string, string> = {
   "an array as the body": "[".repeat(deep) + "]".repeat(deep),
   "an array in properties": `{"name":"e","properties":{"a":${"[".repeat(deep)}${"]".repeat(deep)}}}`,

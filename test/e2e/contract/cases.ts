@@ -6,7 +6,7 @@ import { secrets } from "./seed.ts"
 export interface ContractRequest {
   /** Default: /track */
   path?: string
-  /** Sent as Bearer; null: no key. Default: an unlimited key. */
+  /** Sent as a Bearer token, or null for no key. Default: an unlimited key. */
   key?: KeyName | null
   /** Names in lower case; null removes a default header. */
   headers?: Record<string, string | null>
@@ -35,7 +35,7 @@ export interface Accepted {
   count: number
   /** Stored rows, in order. */
   stored: StoredEvent[]
-  /** `x-databuddy-reason` of the 200. */
+  /** The header `x-databuddy-reason` of the 200 response. */
   reason: string | null
 }
 
@@ -67,7 +67,7 @@ const nothing: StoredEvent = {
   properties: null,
 }
 
-/** What the view `events` has of an event that is not from a page. */
+/** Values that the view `events` shows in the columns for pages if an event is not from a page. */
 export const notFromPage = {
   kind: "custom",
   ...Object.fromEntries([...clientFields, ...acquisitionFields].map((field) => [field, null])),
@@ -76,7 +76,7 @@ export const notFromPage = {
 /** A minimal event. */
 export const plainEvent = { name: "e" }
 
-/** The row of `plainEvent` sent with an unlimited key, with `changes`. */
+/** Returns the row that stores `plainEvent` if it is sent with an unlimited key, with `changes` applied. */
 export function row(changes: Partial<StoredEvent> = {}): StoredEvent {
   return { ...nothing, ...changes }
 }
@@ -88,7 +88,7 @@ export function accepted(
   return { count, stored: stored.map(row), reason }
 }
 
-/** The published messages. */
+/** The published messages, by status. */
 const messages: Record<number, string> = {
   400: "Invalid request body",
   401: "API key or website_id required",
@@ -130,7 +130,7 @@ const statuses: Record<string, number | [status: number, message: string]> = {
   queue_full: 503,
 }
 
-/** `errors`: field → message, in order. */
+/** `errors` maps fields to messages, in the order of the response. */
 export function rejected(reason: string, errors?: Record<string, string>): Rejected {
   const entry = statuses[reason]
   if (entry === undefined) throw new Error(`no such reason: ${reason}`)
@@ -140,7 +140,7 @@ export function rejected(reason: string, errors?: Record<string, string>): Rejec
   return { reason, status, body: JSON.stringify(body) }
 }
 
-/** `{ "name": "a".. }` with `field` set. */
+/** Returns `plainEvent` with `field` set to `value`. */
 export function eventWith(field: string, value: unknown): Record<string, unknown> {
   return { ...plainEvent, [field]: value }
 }

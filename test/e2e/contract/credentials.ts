@@ -58,11 +58,11 @@ const keyCases: Case[] = [
   },
   ...Object.entries({
     "another scheme": `Basic ${btoa(`${secrets.full}:`)}`,
-    "a scheme alone": "Bearer",
+    "a scheme without a key": "Bearer",
     "a key without a scheme": secrets.full,
     "a key of another product": "Bearer sk_live_51H8x",
-    "a key with something behind it": `Bearer ${secrets.full}x`,
-    "a key in other capitals": `Bearer ${secrets.full.toUpperCase()}`,
+    "a key with an extra character": `Bearer ${secrets.full}x`,
+    "a key in capitals": `Bearer ${secrets.full.toUpperCase()}`,
   }).map(([what, authorization]) => ({
     name: `${what} in Authorization is a malformed key`,
     sent: { headers: bearer(authorization), body: plainEvent },
@@ -200,7 +200,7 @@ const websiteCases: Case[] = [
     answer: accepted([viaWebsite, viaWebsite]),
   },
   {
-    name: "an empty batch for a website counts 0",
+    name: "an empty batch for a website is accepted with a count of 0",
     sent: { key: null, path: `/track?website_id=${websiteIds.example}`, body: [] },
     answer: accepted([]),
   },
@@ -296,7 +296,7 @@ const absentCases: Case[] = [
     answer: rejected("website_unknown"),
   })),
   {
-    name: "a paused id that is not a UUID counts as registered: not found, even in a body",
+    name: "a paused website is not found even if its id is not a UUID and is sent in the body",
     sent: { key: null, body: eventWith("websiteId", websiteIds.pausedLegacy) },
     answer: rejected("website_paused"),
   },
@@ -394,7 +394,7 @@ const originCases: Case[] = [
     answer: accepted([{ website_id: websiteIds.listed }]),
   },
   ...["https://evil.test", "null"].map((origin) => ({
-    name: `with a key the origin ${origin} does not matter`,
+    name: `the origin ${origin} is not checked if there is a valid key`,
     sent: { headers: { origin }, body: eventWith("websiteId", websiteIds.example) },
     answer: accepted([onExample]),
   })),
@@ -478,7 +478,7 @@ const tooLarge = Buffer.alloc(3_000_000, 32)
 const badShape = eventWith("namespace", 1)
 const shapeError = { namespace: "must be a string of at most 64 characters" }
 
-/** Requests with two errors: the response has the one that is checked first. */
+/** Requests with two errors. The response reports the one that is checked first. */
 export const orderCases: Case[] = [
   {
     name: "size comes before content type",

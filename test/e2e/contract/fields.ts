@@ -22,19 +22,19 @@ const mustBeName = "must be a string of 1 to 256 characters"
 export const textCases: Case[] = texts.flatMap(({ field, limit, column, required }): Case[] => {
   const wrong = required ? mustBeName : `must be a string of at most ${limit} characters`
   const stored = (value: unknown): Case["answer"] => accepted([{ [column]: value }])
-  // A distinct first letter each, because a known eventId would be skipped.
+  // Each value starts with a different character, because an event with a known eventId would be skipped.
   const kept: Record<string, string> = {
     [`${limit} characters`]: "l".repeat(limit),
     [`${limit} UTF-16 units of characters beyond the basic plane`]: "𝄞".repeat(limit / 2),
     [`${limit} characters of three bytes each`]: "語".repeat(limit),
     "one character": "1",
     "quotes, backslashes, newlines and a DEL": 'q"\\\n\t\u007f\u2028',
-    "blanks around it": " b ",
-    "what would be SQL": "s'); drop table event_rows; --",
+    "spaces around it": " b ",
+    "an SQL injection": "s'); drop table event_rows; --",
   }
   const bad: Record<string, unknown> = {
-    [`${limit + 1} characters`]: "x".repeat(limit + 1),
-    [`${limit + 1} UTF-16 units`]: `${"𝄞".repeat(limit / 2)}x`,
+    [`${limit + 1} characters long`]: "x".repeat(limit + 1),
+    [`${limit + 1} UTF-16 units long`]: `${"𝄞".repeat(limit / 2)}x`,
     "a null": null,
     "a number": 7,
     "a boolean": true,
@@ -43,18 +43,18 @@ export const textCases: Case[] = texts.flatMap(({ field, limit, column, required
   }
   const unstorable: Record<string, unknown> = {
     NUL: "a\0b",
-    "a high surrogate alone": "a\ud834",
-    "a low surrogate alone": "\udd1ea",
+    "a lone high surrogate": "a\ud834",
+    "a lone low surrogate": "\udd1ea",
     "surrogates in the wrong order": "\udd1e\ud834",
   }
   return [
     ...Object.entries(kept).map(([what, value]) => ({
-      name: `${field} of ${what} is stored as sent`,
+      name: `${field} with ${what} is stored as sent`,
       sent: { body: eventWith(field, value) },
       answer: stored(value),
     })),
     ...Object.entries(bad).map(([what, value]) => ({
-      name: `${field} of ${what} is rejected`,
+      name: `${field} is rejected if it is ${what}`,
       sent: { body: eventWith(field, value) },
       answer: rejected("invalid_shape", { [field]: wrong }),
     })),
@@ -83,8 +83,8 @@ const ten = Date.UTC(2024, 10, 23, 10)
 
 const times: Record<string, [sent: number | string, stored: number]> = {
   "Unix milliseconds": [ten, ten],
-  "milliseconds with a fraction, which is floored": [ten + 0.9, ten],
-  "2000-01-01 to the millisecond": [946_684_800_000, 946_684_800_000],
+  "milliseconds with a fraction, which is rounded down": [ten + 0.9, ten],
+  "the first millisecond of 2000-01-01": [946_684_800_000, 946_684_800_000],
   "2000-01-01 as a date": ["2000-01-01", 946_684_800_000],
   "an hour from now": [now + hour, now + hour],
   "ISO 8601 in UTC": ["2024-11-23T10:00:00.000Z", ten],
@@ -93,17 +93,17 @@ const times: Record<string, [sent: number | string, stored: number]> = {
   "ISO 8601 without a zone, which is UTC": ["2024-11-23T10:00:00", ten],
   "ISO 8601 to the minute without a zone, which is UTC": ["2024-11-23T10:00", ten],
   "a date alone, which is UTC": ["2024-11-23", ten - 10 * hour],
-  "a date and a time with a blank between, which is UTC": ["2024-11-23 10:00:00", ten],
-  "a time in a summer of New York without a zone, which is UTC": [
+  "a date and a time separated by a space, which is UTC": ["2024-11-23 10:00:00", ten],
+  "a time during New York's summer time without a zone, which is UTC": [
     "2024-07-01T10:00:00",
     Date.UTC(2024, 6, 1, 10),
   ],
-  "the form of HTTP headers": ["Sat, 23 Nov 2024 10:00:00 GMT", ten],
-  "a month by its name without a zone, which is UTC": ["Nov 23, 2024 10:00:00", ten],
-  "a month by its name with an offset": ["23 Nov 2024 05:00:00 -0500", ten],
-  "what a date's toString gives": ["Sat Nov 23 2024 11:00:00 GMT+0100 (Central European Standard Time)", ten],
+  "a date as in HTTP headers": ["Sat, 23 Nov 2024 10:00:00 GMT", ten],
+  "a date with the name of the month and no zone, which is UTC": ["Nov 23, 2024 10:00:00", ten],
+  "a date with the name of the month and an offset": ["23 Nov 2024 05:00:00 -0500", ten],
+  "the result of Date.toString": ["Sat Nov 23 2024 11:00:00 GMT+0100 (Central European Standard Time)", ten],
   "a date with slashes": ["2024/11/23 10:00", ten],
-  "a date of America": ["11/23/2024 10:00", ten],
+  "an American date": ["11/23/2024 10:00", ten],
   "the last day of a leap year's February": ["2024-02-29T00:00:00Z", Date.UTC(2024, 1, 29)],
   "the end of a day": ["2024-11-22T24:00:00Z", ten - 10 * hour],
 }
@@ -113,13 +113,13 @@ const noTimes: Record<string, unknown> = {
   "0": 0,
   "a negative number": -1,
   "the millisecond before 2000-01-01": 946_684_799_999,
-  "the last millisecond of 1999 and a fraction": 946_684_799_999.9,
+  "the last millisecond of 1999 plus a fraction": 946_684_799_999.9,
   "more than an hour from now": now + hour + 600_000,
-  "a date of tomorrow's tomorrow": new Date(now + 48 * hour).toISOString(),
+  "the day after tomorrow": new Date(now + 48 * hour).toISOString(),
   "the year 1999": "1999-12-31T23:59:59.999Z",
   "epoch milliseconds in a string": "1732356000000",
   "epoch seconds in a string": "1732356000",
-  "no date": "yesterday",
+  "a word": "yesterday",
   "a date that does not exist": "2024-13-45",
   ...Object.fromEntries(
     [
@@ -185,19 +185,19 @@ const timestampCases: Case[] = [
   },
 ]
 
-/** `{"p": …}` that serializes to exactly `bytes`. */
+/** Returns `{"p": …}`, which serializes to exactly `bytes`. */
 function propertiesOf(bytes: number, filler: string): Record<string, string> {
   const room = bytes - '{"p":""}'.length
   const size = Buffer.byteLength(JSON.stringify(filler)) - 2
   return { p: filler.repeat(Math.floor(room / size)) + "x".repeat(room % size) }
 }
 
-/** `levels` nested objects. */
+/** Returns `levels` nested objects. */
 function nested(levels: number): object {
   return levels === 1 ? {} : { a: nested(levels - 1) }
 }
 
-/** `properties` itself is the first level. */
+/** Returns an object with nested arrays, `levels` levels in total. The object itself is the first level. */
 function arraysIn(levels: number): object {
   let value: unknown = 1
   for (let level = 1; level < levels; level++) value = [value]
@@ -209,20 +209,20 @@ const keptProperties: Record<string, unknown> = {
   "values of every type": { s: "x", n: 1.5, t: true, f: false, z: null, a: [1, [2]], o: { p: { q: [] } } },
   "empty strings, keys and values": { "": "", a: [], b: {} },
   "keys that look like numbers": { 10: "ten", 9: "nine", "01": "text" },
-  "keys with dots, quotes and blanks": { "a.b": 1, '"c"': 2, "d e": 3, "$[0]": 4, "\\": 5 },
-  "keys that objects have by nature": { constructor: 1, toString: "x", hasOwnProperty: null },
+  "keys with dots, quotes and spaces": { "a.b": 1, '"c"': 2, "d e": 3, "$[0]": 4, "\\": 5 },
+  "keys that every object inherits": { constructor: 1, toString: "x", hasOwnProperty: null },
   "a key of 128 characters": { ["k".repeat(128)]: 1 },
   "a key of 128 UTF-16 units": { ["𝄞".repeat(64)]: 1 },
   "numbers at the ends of a double": { a: 1.7976931348623157e308, b: 5e-324, c: -1e21, d: 123456789.123456 },
-  "text of all planes": { ключ: "значение", 鍵: "値", "🔑": "🎉", n: "\u2028\u2029\ufeff\uffff" },
-  "NUL and half surrogates in its values": { a: "x\0y", b: "\ud834", c: ["\udd1e"] },
-  "NUL and half surrogates in its keys": { "x\0y": 1, "\ud834": 2 },
+  "text from several Unicode planes": { ключ: "значение", 鍵: "値", "🔑": "🎉", n: "\u2028\u2029\ufeff\uffff" },
+  "NUL and lone surrogates in their values": { a: "x\0y", b: "\ud834", c: ["\udd1e"] },
+  "NUL and lone surrogates in their keys": { "x\0y": 1, "\ud834": 2 },
   "32,768 bytes": propertiesOf(32_768, "x"),
-  "32,768 bytes in characters of two": propertiesOf(32_768, "é"),
-  "32,768 bytes in characters of three": propertiesOf(32_768, "語"),
-  "32,768 bytes in characters of four": propertiesOf(32_768, "🎉"),
-  "32,768 bytes in escapes": propertiesOf(32_768, "\n"),
-  "32,768 bytes in half surrogates": propertiesOf(32_768, "\ud834"),
+  "32,768 bytes of two-byte characters": propertiesOf(32_768, "é"),
+  "32,768 bytes of three-byte characters": propertiesOf(32_768, "語"),
+  "32,768 bytes of four-byte characters": propertiesOf(32_768, "🎉"),
+  "32,768 bytes of escapes": propertiesOf(32_768, "\n"),
+  "32,768 bytes of lone surrogates": propertiesOf(32_768, "\ud834"),
   "64 levels of objects": nested(64),
   "64 levels of arrays": arraysIn(64),
   "a thousand keys": Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key ${index}`, index])),
@@ -242,10 +242,10 @@ const badProperties: Record<string, [sent: unknown, message: string]> = {
   "a key of 129 characters": [{ ["k".repeat(129)]: 1 }, longKey],
   "a key of 129 UTF-16 units": [{ [`${"𝄞".repeat(64)}x`]: 1 }, longKey],
   "32,769 bytes": [propertiesOf(32_769, "x"), tooLarge],
-  "32,769 bytes in characters of two": [propertiesOf(32_769, "é"), tooLarge],
-  "32,769 bytes in characters of three": [propertiesOf(32_769, "語"), tooLarge],
-  "32,769 bytes in characters of four": [propertiesOf(32_769, "🎉"), tooLarge],
-  "32,769 bytes in escapes": [propertiesOf(32_769, "\n"), tooLarge],
+  "32,769 bytes of two-byte characters": [propertiesOf(32_769, "é"), tooLarge],
+  "32,769 bytes of three-byte characters": [propertiesOf(32_769, "語"), tooLarge],
+  "32,769 bytes of four-byte characters": [propertiesOf(32_769, "🎉"), tooLarge],
+  "32,769 bytes of escapes": [propertiesOf(32_769, "\n"), tooLarge],
   "65 levels of objects": [nested(65), tooDeep],
   "65 levels of arrays": [arraysIn(65), tooDeep],
 }
@@ -254,7 +254,7 @@ const badProperties: Record<string, [sent: unknown, message: string]> = {
 const rawProperties: Record<string, [sent: string, stored: unknown]> = {
   "duplicate keys, of which the last wins": ['{"a":1,"b":2,"a":3}', { a: 3, b: 2 }],
   "an own key __proto__": ['{"__proto__":{"a":1},"b":2}', JSON.parse('{"__proto__":{"a":1},"b":2}')],
-  "an own key __proto__ further in": ['{"o":{"__proto__":7}}', JSON.parse('{"o":{"__proto__":7}}')],
+  "a nested own key __proto__": ['{"o":{"__proto__":7}}', JSON.parse('{"o":{"__proto__":7}}')],
   "an integer above 2^53, as JavaScript rounds it": ['{"a":9007199254740993}', { a: 9007199254740992 }],
   "an integer of forty digits": [`{"a":${"9".repeat(40)}}`, { a: 1e40 }],
   "a number too small for a double, which is 0": ['{"a":1e-400}', { a: 0 }],
@@ -330,11 +330,11 @@ const websiteIdCases: Case[] = [
     answer: accepted([{}]),
   },
   ...Object.entries({
-    "no UUID and not registered": websiteIds.unknownLegacy,
-    "no UUID and spelt in other capitals than the registered one": websiteIds.legacy.toUpperCase(),
+    "not a UUID and not registered": websiteIds.unknownLegacy,
+    "not a UUID and differs in case from the registered one": websiteIds.legacy.toUpperCase(),
     "a UUID with braces": `{${websiteIds.example}}`,
     "a UUID without dashes": websiteIds.example.replaceAll("-", ""),
-    "a UUID with a blank behind it": `${websiteIds.example} `,
+    "a UUID with a trailing space": `${websiteIds.example} `,
     "255 characters and not registered": "v".repeat(255),
   }).map(([what, id]) => ({
     name: `websiteId that is ${what} is rejected`,
@@ -404,7 +404,7 @@ const shapeCases: Case[] = [
     ]),
   },
   {
-    name: "unknown fields are ignored, whatever they hold",
+    name: "unknown fields are ignored, whatever they contain",
     sent: { body: '{"name":"e","type":"custom","id":7,"_meta":{"a":[null]},"__proto__":{"namespace":"x"}}' },
     answer: accepted([{}]),
   },
@@ -431,12 +431,12 @@ const shapeCases: Case[] = [
     }),
   ),
   {
-    name: "an empty batch is valid and counts 0",
+    name: "an empty batch is valid and has a count of 0",
     sent: { body: [] },
     answer: accepted([]),
   },
   {
-    name: "a batch can have one event",
+    name: "an error in a batch of one event has an index",
     sent: { body: [eventWith("name", "")] },
     answer: rejected("invalid_shape", { "0.name": mustBeName }),
   },
@@ -446,7 +446,7 @@ const shapeCases: Case[] = [
     answer: rejected("invalid_shape", { "1": noObject, "2": noObject, "3": noObject, "4": noObject }),
   },
   {
-    name: "one invalid event refuses the whole batch",
+    name: "a batch with one invalid event is rejected completely",
     sent: { body: [plainEvent, eventWith("properties", []), plainEvent] },
     answer: rejected("invalid_shape", { "1.properties": noObject }),
   },
@@ -469,7 +469,7 @@ const shapeCases: Case[] = [
     }),
   },
   {
-    name: "1,000 events are stored in their order",
+    name: "1,000 events are stored in order",
     sent: { body: Array.from({ length: 1_000 }, (_, index) => ({ name: `n${index}` })) },
     answer: accepted(Array.from({ length: 1_000 }, (_, index) => ({ name: `n${index}` }))),
   },
@@ -479,7 +479,7 @@ const shapeCases: Case[] = [
     answer: rejected("batch_too_long"),
   },
   {
-    name: "a batch can hold events for several websites and for none",
+    name: "a batch can contain events for several websites and for none",
     sent: {
       body: [
         eventWith("websiteId", websiteIds.legacy),

@@ -41,7 +41,7 @@ function profile(changes: Partial<StoredProfile> = {}): StoredProfile {
   }
 }
 
-/** `{"t": …}` that serializes to exactly `bytes`. */
+/** Returns `{"t": …}`, which serializes to exactly `bytes`. */
 function traitsOf(bytes: number, filler: string): Record<string, string> {
   const room = bytes - '{"t":""}'.length
   const size = Buffer.byteLength(filler)
@@ -55,12 +55,12 @@ function manyOf(count: number): Record<string, number> {
 /** Run in order: later cases depend on profiles stored by earlier ones. */
 export const storedProfileCases: IdentifyCase[] = [
   {
-    name: "a profile id suffices",
+    name: "a profile id is enough",
     sent: { path, body: input() },
     stored: profile(),
   },
   {
-    name: "traits are stored; email (in lower case), name and username as columns too",
+    name: "traits are stored; email (in lower case), name and username are also stored in columns",
     sent: {
       path,
       body: input({
@@ -131,7 +131,7 @@ export const storedProfileCases: IdentifyCase[] = [
     stored: profile({ profile_id: "second", anonymous_ids: ["anon-1"] }),
   },
   {
-    name: "the same profile id is another user on another website",
+    name: "the same profile id on another website is another profile",
     sent: { path, body: input({ websiteId: websiteIds.legacy, traits: { plan: "free" } }) },
     stored: profile({ website_id: websiteIds.legacy, traits: { plan: "free" } }),
   },
@@ -151,7 +151,7 @@ export const storedProfileCases: IdentifyCase[] = [
     stored: profile({ profile_id: "2048", traits: traitsOf(2_048, "語") }),
   },
   {
-    name: "a trait __proto__ is like any other",
+    name: "a trait named __proto__ is stored like any other",
     sent: {
       path,
       body: `{"profileId":"proto","websiteId":"${websiteIds.example}","traits":{"__proto__":"x"}}`,
@@ -195,14 +195,14 @@ export const identifyRejections: Case[] = [
     "129 characters": "u".repeat(129),
     "an array": ["u"],
   }).map(([what, profileId]) =>
-    rejectionCase(`a profileId that is ${what} is refused`, input({ profileId }), "invalid_shape", {
+    rejectionCase(`a profileId that is ${what} is rejected`, input({ profileId }), "invalid_shape", {
       profileId: profileText,
     }),
   ),
   ...Object.entries({ NUL: "a\0", "half a surrogate pair": "\ud834" }).flatMap(([what, text]) => [
     ...["email", "name", "username"].map((trait) =>
       rejectionCase(
-        `a trait ${trait} with ${what} is refused`,
+        `a trait ${trait} with ${what} is rejected`,
         input({ traits: { [trait]: text } }),
         "invalid_shape",
         {
@@ -210,29 +210,29 @@ export const identifyRejections: Case[] = [
         },
       ),
     ),
-    rejectionCase(`a profileId with ${what} is refused`, input({ profileId: text }), "invalid_shape", {
+    rejectionCase(`a profileId with ${what} is rejected`, input({ profileId: text }), "invalid_shape", {
       profileId: badText,
     }),
-    rejectionCase(`an anonymousId with ${what} is refused`, input({ anonymousId: text }), "invalid_shape", {
+    rejectionCase(`an anonymousId with ${what} is rejected`, input({ anonymousId: text }), "invalid_shape", {
       anonymousId: badText,
     }),
   ]),
   ...Object.entries({ "257 characters": "a".repeat(257), "a null": null, "a number": 1 }).map(
     ([what, anonymousId]) =>
-      rejectionCase(`an anonymousId that is ${what} is refused`, input({ anonymousId }), "invalid_shape", {
+      rejectionCase(`an anonymousId that is ${what} is rejected`, input({ anonymousId }), "invalid_shape", {
         anonymousId: tooLong(256),
       }),
   ),
   ...Object.entries({ "a null": null, "an array": [], "a string": "x" }).map(([what, traits]) =>
-    rejectionCase(`traits that are ${what} are refused`, input({ traits }), "invalid_shape", {
+    rejectionCase(`traits that are ${what} are rejected`, input({ traits }), "invalid_shape", {
       traits: manyTraits,
     }),
   ),
-  rejectionCase("51 traits are refused", input({ traits: manyOf(51) }), "invalid_shape", {
+  rejectionCase("51 traits are rejected", input({ traits: manyOf(51) }), "invalid_shape", {
     traits: manyTraits,
   }),
   rejectionCase(
-    "2,049 bytes of traits are refused",
+    "2,049 bytes of traits are rejected",
     input({ traits: traitsOf(2_049, "語") }),
     "invalid_shape",
     {
@@ -241,7 +241,7 @@ export const identifyRejections: Case[] = [
   ),
   ...Object.entries({ "an object": { a: 1 }, "an array": [1] }).map(([what, value]) =>
     rejectionCase(
-      `a trait that is ${what} is refused`,
+      `a trait that is ${what} is rejected`,
       input({ traits: { ok: 1, t: value } }),
       "invalid_shape",
       {
@@ -250,27 +250,27 @@ export const identifyRejections: Case[] = [
     ),
   ),
   rejectionCase(
-    "a trait beyond a double is refused",
+    "a trait beyond a double is rejected",
     `{"profileId":"u","websiteId":"${websiteIds.example}","traits":{"t":1e400}}`,
     "invalid_shape",
     { "traits.t": scalar },
   ),
   ...Object.entries({ "an array": [input()], "a string": '"u"', "a null": "null" }).map(([what, body]) =>
-    rejectionCase(`a body that is ${what} is refused`, body, "invalid_shape"),
+    rejectionCase(`a body that is ${what} is rejected`, body, "invalid_shape"),
   ),
-  rejectionCase("a body that is no JSON is refused", "{", "invalid_json"),
-  rejectionCase("a websiteId that is missing is refused", { profileId: "u" }, "website_id_missing"),
-  rejectionCase("a websiteId that is empty is missing", input({ websiteId: "" }), "website_id_missing"),
+  rejectionCase("a body that is not JSON is rejected", "{", "invalid_json"),
+  rejectionCase("a missing websiteId is rejected", { profileId: "u" }, "website_id_missing"),
+  rejectionCase("an empty websiteId counts as missing", input({ websiteId: "" }), "website_id_missing"),
   ...Object.entries({ "a null": null, "a number": 1, "256 characters": "w".repeat(256) }).map(
     ([what, websiteId]) =>
-      rejectionCase(`a websiteId that is ${what} is refused`, input({ websiteId }), "invalid_shape", {
+      rejectionCase(`a websiteId that is ${what} is rejected`, input({ websiteId }), "invalid_shape", {
         websiteId: tooLong(255),
       }),
   ),
   ...Object.entries({
     unknown: websiteIds.unknown,
     deleted: websiteIds.deleted,
-    "no UUID and not registered": websiteIds.unknownLegacy,
+    "not a UUID and not registered": websiteIds.unknownLegacy,
   }).map(([what, websiteId]) =>
     rejectionCase(`a website that is ${what} is not found`, input({ websiteId }), "website_unknown"),
   ),
@@ -280,12 +280,12 @@ export const identifyRejections: Case[] = [
     "website_paused",
   ),
   {
-    name: "a public website id does not suffice, in the body",
+    name: "a public website id in the body is not a credential",
     sent: { path, key: null, body: input() },
     answer: rejected("credential_missing"),
   },
   {
-    name: "a public website id does not suffice, in the query",
+    name: "a public website id in the query is not a credential",
     sent: { path: `${path}?website_id=${websiteIds.example}`, key: null, body: input() },
     answer: rejected("credential_missing"),
   },

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib"
 import { websiteIds } from "./seed.ts"
 
-/** A request from a page, and what must come back and be stored. */
+/** A request from a page, with the expected response and the expected rows. */
 export interface PageCase {
   name: string
   method?: "GET" | "POST" | "HEAD"
@@ -30,7 +30,7 @@ const failure = { message: "x is undefined", path: "/pricing" }
 const span = { path: "/pricing" }
 const custom = { eventName: "signed_up" }
 
-/** The lists: path, `type` of the answer, maximum items, a minimal item. */
+/** Endpoints that accept lists: path, `type` of the response, maximum number of items, and a minimal item. */
 export const lists = [
   ["/vitals", "web_vitals", 20, vital],
   ["/errors", "error", 50, failure],
@@ -49,7 +49,7 @@ const messages: Record<string, [status: number, message: string]> = {
   page_identify_off: [403, "Identify from pages is off"],
 }
 
-/** A rejection with its exact body. `errors`: field → message. */
+/** Returns a rejection with its exact body. `errors` maps fields to messages. */
 export function rejection(
   reason: string,
   errors?: Record<string, string>,
@@ -67,7 +67,7 @@ function ok(body: object, status = 200): Pick<PageCase, "status" | "answer" | "r
 const okView = ok({ status: "success", type: "track" })
 const okLink = ok({ status: "success", type: "outgoing_link" })
 
-/** A batch of one invalid item. */
+/** Returns the response to a batch of one invalid item. */
 function invalidItem(item: { eventId?: unknown; type?: unknown }, errors: Record<string, string>) {
   const type = item.type ?? "track"
   const isKnown = type === "track" || type === "outgoing_link"
@@ -111,7 +111,7 @@ const pageContext: FieldTable = {
   properties: ["must be an object", [[], "x", 5]],
 }
 
-/** Path, minimal item, type, and for each field its message and values that it does not take. */
+/** Path and minimal item, and for each field its error message and invalid values. */
 const invalidFields: [path: string, item: Record<string, unknown>, fields: FieldTable][] = [
   [
     "/",
@@ -217,7 +217,7 @@ const invalidFields: [path: string, item: Record<string, unknown>, fields: Field
   ],
 ]
 
-/** Texts that columns hold. */
+/** Fields that are stored in text columns, by path. */
 const columnTexts: Record<string, string[]> = {
   "/": ["eventId", "name", "anonymousId", "sessionId", "profileId"],
   "/vitals": ["eventId", "anonymousId", "sessionId", "profileId"],
@@ -231,7 +231,7 @@ function shown(value: unknown): string {
   return text.length > 40 ? `${text.slice(0, 20)}… of ${text.length} characters` : text
 }
 
-/** Every field that is invalid, in a request of its own. */
+/** Each invalid value of each field, in its own request. */
 export const fieldCases: PageCase[] = invalidFields.flatMap(([path, item, fields]) =>
   Object.entries({
     ...fields,
@@ -262,17 +262,17 @@ export const fieldCases: PageCase[] = invalidFields.flatMap(([path, item, fields
 const hostname = { hostname: "example.com" }
 const viewRow = { kind: "page_view", name: "screen_view", path: "/pricing", properties: hostname }
 
-/** What is stored of each kind. */
+/** What is stored for each kind of event. */
 export const storedCases: PageCase[] = [
   {
-    name: "a page view with its least fields is stored under its path",
+    name: "a page view with only the required fields is stored under its path",
     path: on("/"),
     body: { ...view, eventId: "least" },
     ...okView,
     stored: [{ ...viewRow, event_id: "least", anonymous_id: null, credential: "website_id", crawler: 0 }],
   },
   {
-    name: "a page view with all fields is stored, with what describes the page as properties",
+    name: "a page view with all fields is stored, with those that describe the page as properties",
     path: on("/"),
     body: {
       type: "track",
@@ -362,7 +362,7 @@ export const storedCases: PageCase[] = [
     stored: [{ ...viewRow, anonymous_id: null, session_id: null, profile_id: null, language: null }],
   },
   {
-    name: "a page_exit has its measurements, and an id of its own",
+    name: "a page_exit is stored with its measurements and its own event id",
     path: on("/"),
     body: {
       ...view,
@@ -383,7 +383,7 @@ export const storedCases: PageCase[] = [
     ],
   },
   ...["signed_up", "error", "toString", "__proto__"].map((name) => ({
-    name: `an event ${name} is custom, with its own properties only`,
+    name: `an event named ${name} is a custom event, and has only its own properties`,
     path: on("/"),
     body: {
       ...view,
@@ -397,7 +397,7 @@ export const storedCases: PageCase[] = [
     stored: [{ kind: "custom", name, path: "/pricing", properties: { plan: "pro" }, language: "en" }],
   })),
   {
-    name: "too long a title, UTM value and query are cut, also between the halves of a surrogate pair",
+    name: "a title, UTM value or query that is too long is cut, without half of a surrogate pair at its end",
     path: on("/"),
     body: {
       ...view,
@@ -429,7 +429,7 @@ export const storedCases: PageCase[] = [
     stored: [{ ...viewRow, referrer: null, referrer_type: "direct" }],
   })),
   {
-    name: "malformed sizes, language and time zone are left out",
+    name: "malformed sizes, languages and time zones are left out",
     path: on("/"),
     body: {
       ...view,
@@ -469,7 +469,7 @@ export const storedCases: PageCase[] = [
     stored: [{ ...viewRow, path: "/x", properties: { hostname: new URL(url).hostname } }],
   })),
   {
-    name: "properties can have 32 KiB, and are left out if there is no space for the page's own",
+    name: "properties of 32 KiB are accepted, but left out if there is no space for the page's own",
     path: on("/"),
     body: { ...view, eventId: "big", properties: { p: "x".repeat(32_768 - 8) } },
     ...okView,
@@ -483,7 +483,7 @@ export const storedCases: PageCase[] = [
     stored: [{ properties: { p: "x".repeat(32_768 - 8) } }],
   },
   {
-    name: "properties cannot have the names of the page's own, even if those are missing",
+    name: "properties with names that the page reserves are dropped, even if the page does not send its own",
     path: on("/"),
     body: {
       ...view,
@@ -497,7 +497,7 @@ export const storedCases: PageCase[] = [
     stored: [{ kind: "page_exit", properties: { time_on_page: 3, plan: "pro", ...hostname } }],
   },
   {
-    name: "a link has none of the properties that the page lacks",
+    name: "properties of a link with reserved names are dropped, even if the link has none of its own",
     path: on("/"),
     body: {
       ...link,
@@ -544,7 +544,7 @@ export const storedCases: PageCase[] = [
     ],
   },
   {
-    name: "an outgoing link needs no page",
+    name: "an outgoing link is stored even if its page is missing",
     path: on("/"),
     body: { ...link, eventId: "bare link", path: "/relative" },
     ...okLink,
@@ -559,13 +559,13 @@ export const storedCases: PageCase[] = [
     ...rejection("invalid_shape", { type: 'must be "track", "outgoing_link" or absent' }),
   },
   ...[[view], 5, null, "x"].map((body) => ({
-    name: `/ rejects ${JSON.stringify(body)?.slice(0, 20)}, which is no item`,
+    name: `/ rejects ${JSON.stringify(body)?.slice(0, 20)}, which is not an item`,
     path: on("/"),
     body: JSON.stringify(body),
     ...rejection("invalid_shape", undefined),
   })),
   ...[1.5, "now", null, {}].map((value, index) => ({
-    name: `a view with ${shown(value)} as its start of session and its UTM values is stored without them`,
+    name: `a view with ${shown(value)} as its session start and UTM values is stored without them`,
     path: on("/"),
     body: {
       ...view,
@@ -624,7 +624,7 @@ export const storedCases: PageCase[] = [
     ],
   })),
   {
-    name: "an error is stored with its place in the script",
+    name: "an error is stored with its position in the script",
     path: on("/errors"),
     body: [
       {
@@ -713,7 +713,7 @@ export const storedCases: PageCase[] = [
     ],
   },
   {
-    name: "events in their older form are custom events",
+    name: "events in the older format are stored as custom events",
     path: on("/events"),
     body: [{ ...custom, path: "/pricing/", properties: { plan: "pro" }, profileId: "user" }, custom],
     ...ok({ status: "success", type: "custom_event", count: 2 }),
@@ -729,7 +729,7 @@ export const storedCases: PageCase[] = [
     ],
   },
   ...["/vitals", "/errors", "/engagement", "/events"].map((path) => ({
-    name: `${path} takes nulls for all optional fields`,
+    name: `${path} accepts null for every optional field`,
     path: on(path),
     body: [
       {
@@ -824,7 +824,7 @@ export const batchCases: PageCase[] = [
     ],
   },
   {
-    name: "an empty batch is a success",
+    name: "an empty batch succeeds",
     path: on("/batch"),
     body: [],
     ...batchAnswer("success", 0, 0, 0, []),
@@ -860,13 +860,13 @@ export const batchCases: PageCase[] = [
   })),
   ...lists.flatMap(([path, type, max, item]): PageCase[] => [
     {
-      name: `${path} takes an empty array`,
+      name: `${path} accepts an empty array`,
       path: on(path),
       body: [],
       ...ok({ status: "success", type, count: 0 }),
     },
     {
-      name: `${path} takes ${max} items`,
+      name: `${path} accepts ${max} items`,
       path: on(path),
       body: Array(max).fill(item),
       ...ok({ status: "success", type, count: max }),
@@ -879,7 +879,7 @@ export const batchCases: PageCase[] = [
       ...rejection("batch_too_long"),
     },
     {
-      name: `${path} takes one item without an array`,
+      name: `${path} accepts one item without an array`,
       path: on(path),
       body: item,
       ...ok({ status: "success", type, count: 1 }),
@@ -952,7 +952,7 @@ export const bodyCases: PageCase[] = [
   },
   ...["/", "/batch", "/vitals", "/errors", "/engagement", "/events", "/ai-traffic"].flatMap(
     (path): PageCase[] => [
-      { name: `${path} rejects what is no JSON`, path: on(path), body: "{", ...rejection("invalid_json") },
+      { name: `${path} rejects invalid JSON`, path: on(path), body: "{", ...rejection("invalid_json") },
       {
         name: `${path} rejects another content type`,
         path: on(path),
@@ -983,7 +983,7 @@ export const credentialCases: PageCase[] = [
     ...(
       [
         ["client_id_unknown", "unknown", websiteIds.unknown],
-        ["client_id_unknown", "no UUID and not registered", websiteIds.unknownLegacy],
+        ["client_id_unknown", "not a UUID and not registered", websiteIds.unknownLegacy],
         ["client_id_unknown", "deleted", websiteIds.deleted],
         ["client_id_unknown", "longer than 255 characters", "w".repeat(256)],
         ["client_id_paused", "paused", websiteIds.paused],
@@ -1008,7 +1008,7 @@ export const credentialCases: PageCase[] = [
       ...rejection("origin_not_allowed"),
     },
     {
-      name: `${path} checks the origin before it says that the website is paused`,
+      name: `${path} checks the origin before it reports that the website is paused`,
       path: on(path, websiteIds.paused),
       headers: { origin: "https://evil.test" },
       body,
@@ -1039,15 +1039,11 @@ export const credentialCases: PageCase[] = [
       ["the query website_id", `/events?website_id=${site}`, {}],
       ["the header databuddy-client-id", "/events", { "databuddy-client-id": site }],
       ["the query in capitals", `/events?client_id=${site.toUpperCase()}`, {}],
-      ["the query before the header", on("/events"), { "databuddy-client-id": websiteIds.unknown }],
-      [
-        "the query, while a key that is invalid is ignored",
-        on("/events"),
-        { authorization: "Bearer dbdy_x" },
-      ],
+      ["the query rather than the header", on("/events"), { "databuddy-client-id": websiteIds.unknown }],
+      ["the query, and an invalid key is ignored", on("/events"), { authorization: "Bearer dbdy_x" }],
     ] as const
   ).map(([what, path, headers]) => ({
-    name: `the website is in ${what}`,
+    name: `the website is read from ${what}`,
     path,
     headers,
     body: [custom],
@@ -1072,7 +1068,7 @@ export const identifyCases: PageCase[] = [
     ...okIdentify,
   })),
   {
-    name: "the website can be in the header",
+    name: "the website can be sent in the header",
     path: "/identify",
     headers: { "databuddy-client-id": site },
     body: who,
@@ -1144,7 +1140,7 @@ const pixelView = `client_id=${site}&name=screen_view&path=${encodeURIComponent(
 
 export const pixelCases: PageCase[] = [
   {
-    name: "the pixel stores a view, with numbers and booleans as such, and nested properties",
+    name: "the pixel stores a view with numbers, booleans and nested properties",
     ...pixel(
       `${pixelView}&eventId=px1&page_count=5&title=2024&timestamp=1700000000000&anonymousId=42&properties[plan]=pro&properties[seats]=3&properties[deep][yes]=true&properties[id]=007&properties[long]=12345678901234567890&anonymizeVisitorIds=false`,
     ),
@@ -1170,7 +1166,7 @@ export const pixelCases: PageCase[] = [
     ],
   },
   {
-    name: "the pixel takes properties as JSON, and the last of two values",
+    name: "the pixel accepts properties as JSON, and uses the last of two values",
     ...pixel(
       `${pixelView}&type=track&eventId=px0&eventId=px2&properties=${encodeURIComponent('{"a":[1],"__proto__":2}')}`,
     ),
@@ -1206,13 +1202,13 @@ export const pixelCases: PageCase[] = [
     [
       ["without fields", "", "invalid_shape"],
       ["of another type", `${pixelView}&eventId=x&type=engagement`, "invalid_shape"],
-      ["of a type of JavaScript", `${pixelView}&eventId=x&type=toString`, "invalid_shape"],
+      ["of an inherited type", `${pixelView}&eventId=x&type=toString`, "invalid_shape"],
       ["with a type that is nested", `${pixelView}&eventId=x&type[a]=track`, "invalid_shape"],
       ["without an eventId", pixelView, "invalid_shape"],
       ["with a relative path", `client_id=${site}&eventId=x&name=n&path=%2Fa`, "invalid_shape"],
       ["with text as a number", `${pixelView}&eventId=x&page_count=many`, "invalid_shape"],
       ["with a nested name", `client_id=${site}&eventId=x&name[a]=n&path=https://a.test/`, "invalid_shape"],
-      ["with properties that are no JSON", `${pixelView}&eventId=x&properties=%7B`, "invalid_shape"],
+      ["with properties that are not JSON", `${pixelView}&eventId=x&properties=%7B`, "invalid_shape"],
       ["with deep properties", `${pixelView}&eventId=x&properties${"[a]".repeat(70)}=1`, "invalid_shape"],
       ["with NUL in an id", `${pixelView}&eventId=x%00`, "invalid_shape"],
       ["without a website", pixelView.replace(/^client_id=[^&]*&/, "eventId=x&"), "client_id_missing"],
@@ -1224,11 +1220,11 @@ export const pixelCases: PageCase[] = [
       ["of a paused website", `${pixelView.replace(site, websiteIds.paused)}&eventId=x`, "client_id_paused"],
     ] as const
   ).map(([what, query, reason]) => ({
-    name: `a pixel ${what} is an image, and stores nothing`,
+    name: `a pixel ${what} returns an image and stores nothing`,
     ...pixel(query, { reason }),
   })),
   {
-    name: "a pixel of another origin is an image, and stores nothing",
+    name: "a pixel from another origin returns an image and stores nothing",
     ...pixel(`${pixelView}&eventId=x`, {
       headers: { origin: "https://evil.test" },
       reason: "origin_not_allowed",
@@ -1247,7 +1243,7 @@ const okVisit = ok({ status: "success", type: "ai_visit" }, 202)
 
 export const otherCases: PageCase[] = [
   {
-    name: "a visit of an AI agent is stored under the agent's name, marked as a crawler's",
+    name: "a visit by an AI agent is stored with the agent's name and marked as a crawler's",
     path: "/ai-traffic",
     body: { ...visit, accept: "text/markdown", signatureAgent: null, referrer: null },
     ...okVisit,

@@ -73,7 +73,10 @@ export class ContractServer implements AsyncDisposable {
     }))
   }
 
-  /** Row counts of everything that a request can store. Excludes types without events, which the server deletes at any time. */
+  /**
+   * Returns row counts of everything that a request can store. Excludes event types without events, because the server
+   * may delete them at any time.
+   */
   stored(): unknown {
     return this.reader
       .prepare(
@@ -142,7 +145,7 @@ export class ContractServer implements AsyncDisposable {
     withDatabase(this.server.db, work)
     const end = performance.now() + 1_000
     while (!(await seen())) {
-      if (performance.now() > end) throw new Error("the server did not notice within a second")
+      if (performance.now() > end) throw new Error("the server did not notice the change within a second")
       await Bun.sleep(25)
     }
   }
