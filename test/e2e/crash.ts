@@ -1,38 +1,39 @@
-// bun run test:crash [times] [seed]: kills a loaded server repeatedly and looks for lost, duplicate and partial requests.
+// Run with `bun run test:crash [times] [seed]`. Repeatedly kills a server under load, and looks for requests that were
+// lost, stored twice or stored in part.
 import { differences } from "../../src/columns/check.ts"
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { mulberry32 } from "../support/random.ts"
 
 export interface CrashReport {
   kills: number
-  /** Acknowledged events. */
+  /** Number of acknowledged events. */
   answered: number
-  /** Events in the database, acknowledged or not. */
+  /** Number of events in the database, acknowledged or not. */
   stored: number
-  /** Requests whose acknowledged events are not all stored exactly once. */
+  /** Number of acknowledged requests whose events are not all stored exactly once. */
   lostOrDoubled: number
-  /** Requests that are stored only in part. */
+  /** Number of requests that are stored only in part. */
   torn: number
-  /** What `pragma integrity_check` says at the end. */
+  /** Result of `pragma integrity_check` at the end. */
   integrity: string
-  /** Where the column blocks differ from the rows. */
+  /** Differences between the column blocks and the rows. */
   blocks: string[]
 }
 
-/** Concurrent requests. */
+/** Number of concurrent requests. */
 const connections = 16
-/** Events in the largest request. */
+/** Number of events in the largest request. */
 const largestBatch = 40
-/** ms under load before a kill: at least a few commits, at most what a checkpoint needs. */
+/** Time under load before a kill, in ms. The shortest time allows a few commits, and the longest a checkpoint. */
 const shortestLoad = 50
 const longestLoad = 400
 
-/** Each request sends `n` events that carry its number, so that afterwards each can be counted. */
+/** Kills a server under load `kills` times. Events carry the number of their request, so that they can be counted. */
 export async function crashRepeatedly(kills: number, seed: number): Promise<CrashReport> {
   using folder = temporaryFolder()
   const db = folder.file("crash.db")
   const random = mulberry32(seed)
-  /** Request number → events in it. */
+  /** Number of events in each request. */
   const sent: number[] = []
   const answered = new Set<number>()
   let key = ""
@@ -50,7 +51,7 @@ export async function crashRepeatedly(kills: number, seed: number): Promise<Cras
   return { kills, ...count(db, sent, answered) }
 }
 
-/** Sends until the server is gone. */
+/** Sends requests until the server is gone. */
 async function keepLoaded(
   server: Server,
   key: string,

@@ -15,11 +15,11 @@ import { openReader, type Server, startServer, type TemporaryFolder, temporaryFo
 import { binary } from "../support/binary.ts"
 
 const pageSize = 4_096
-/** Enough for some dozens of pages of each index. */
+/** Enough events for each index to have dozens of pages. */
 const events = 6_000
 
 let folder: TemporaryFolder
-/** The files of a server that was stopped, and of one that was killed. */
+/** The files of a stopped server and of a killed server. */
 let stopped: Buffer
 let killed: { file: Buffer; wal: Buffer }
 let key: string
@@ -58,7 +58,7 @@ function send(server: Pick<Server, "url" | "key">, body: unknown): Promise<Respo
   })
 }
 
-/** Tree → the numbers of its leaf pages. */
+/** Returns the numbers of the leaf pages of each tree. */
 function leaves(path: string): Map<string, number[]> {
   const db = openReader(path)
   const rows = db.prepare("select name, pageno from dbstat where pagetype = 'leaf' order by pageno").all()
@@ -70,14 +70,14 @@ function leaves(path: string): Map<string, number[]> {
   return found
 }
 
-/** Writes over a part of the file, in place. */
+/** Overwrites part of a file in place. */
 function overwrite(path: string, from: number, bytes: Buffer): void {
   const file = openSync(path, "r+")
   writeSync(file, bytes, 0, bytes.length, from)
   closeSync(file)
 }
 
-/** Writes zeros, or noise, over one leaf of a tree. */
+/** Overwrites one leaf page of a tree with zeros or noise. */
 function damageLeaf(path: string, tree: string, fill: "zeros" | "noise"): void {
   const leaf = pages.get(tree)
   if (!leaf) throw new Error(`${tree} has no leaf`)
@@ -88,7 +88,7 @@ function damageLeaf(path: string, tree: string, fill: "zeros" | "noise"): void {
 
 interface Case {
   sentence: string
-  /** The files before: of a stopped server, or of a killed one with its -wal. */
+  /** The files to damage: those of a stopped server, or those of a killed one, including its -wal. */
   of: "stopped" | "killed"
   hit: (path: string) => void
   says: RegExp
@@ -168,42 +168,42 @@ const cases: Case[] = [
     hint: aside,
   },
   {
-    sentence: "half of a file, with the -wal of a killed server",
+    sentence: "half of a file next to the -wal of a killed server",
     of: "killed",
     hit: (path) => truncateSync(path, Math.floor(killed.file.length / 2)),
     says: /is damaged: it was truncated/,
     hint: aside,
   },
   {
-    sentence: "fifty bytes of a file",
+    sentence: "a file truncated to fifty bytes",
     of: "stopped",
     hit: (path) => truncateSync(path, 50),
     says: /is damaged: /,
     hint: aside,
   },
   {
-    sentence: "a file of no bytes",
+    sentence: "an empty file",
     of: "stopped",
     hit: (path) => truncateSync(path, 0),
     says: /is empty: it was truncated or created by another program/,
     hint: "delete the empty file",
   },
   {
-    sentence: "a file of no bytes beside a -wal with events",
+    sentence: "an empty file next to a -wal with events",
     of: "killed",
     hit: (path) => truncateSync(path, 0),
     says: /is empty, but its -wal exists and holds recent events/,
     hint: "put the database file back next to the -wal",
   },
   {
-    sentence: "a -wal with events and no file",
+    sentence: "a -wal with events but no file",
     of: "killed",
     hit: (path) => rmSync(path),
     says: /is missing, but its -wal exists and holds recent events/,
     hint: "put the database file back next to the -wal",
   },
   {
-    sentence: "a file of text",
+    sentence: "a text file",
     of: "stopped",
     hit: (path) => writeFileSync(path, "these are my notes\n".repeat(1_000)),
     says: /is not an SQLite database/,
@@ -211,7 +211,7 @@ const cases: Case[] = [
   },
 ]
 
-/** A copy of the template that a case may damage. */
+/** Creates a copy of the template for a case to damage. Returns its path. */
 function place(of: Case["of"]): string {
   const path = folder.file(`${crypto.randomUUID()}.db`)
   writeFileSync(path, of === "stopped" ? stopped : killed.file)
@@ -226,7 +226,7 @@ function databuddy(...args: string[]): { code: number; said: string } {
   return { code: exitCode, said: `${stdout}${stderr}` }
 }
 
-describe("a start is refused with the cause and a hint, and changes neither the file nor its -wal:", () => {
+describe("a start fails with the cause and a hint, and changes neither the file nor its -wal:", () => {
   for (const { sentence, of, hit, says, hint } of cases) {
     test(sentence, () => {
       const path = place(of)
@@ -283,7 +283,7 @@ describe("in a file that is too large for a full check at start", () => {
     expect(() => start(path)).toThrow("is damaged")
   })
 
-  test("a truncated file is detected by its size, also beside a -wal", () => {
+  test("a truncated file is detected by its size, even next to a -wal", () => {
     for (const of of ["stopped", "killed"] as const) {
       const path = place(of)
       truncateSync(path, statSync(path).size / 2)
@@ -301,11 +301,11 @@ describe("in a file that is too large for a full check at start", () => {
   })
 })
 
-test("a damaged page at run time: 503 for requests that need it, a log line, and other requests work", async () => {
+test("if a page is damaged at run time, requests that need it get 503, and others succeed", async () => {
   const path = place("stopped")
   const server = await startServer({ db: path })
   try {
-    // The server has only read the ends of the index; the pages between are read from disk.
+    // The server has read only the ends of the index, so it has to read the pages in between from disk.
     for (const page of pages.get("event_rows_event_key") as number[]) {
       overwrite(path, (page - 1) * pageSize, Buffer.alloc(pageSize))
     }

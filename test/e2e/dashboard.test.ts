@@ -3,7 +3,7 @@ import { type Server, startServer, temporaryFolder } from "../harness.ts"
 
 const folder = temporaryFolder()
 let server: Server
-/** Paths of the page's assets. */
+/** Paths of the page's assets, without the manifest. */
 let files: string[]
 const manifestPath = "/manifest.webmanifest"
 
@@ -33,7 +33,7 @@ const addresses: [string, number][] = [
   ["/settings/keys", 200],
 ]
 test.each(addresses)(
-  "%s is the page, which allows no script but its own and no frame around it",
+  "%s is the page, which allows only its own scripts and cannot be shown in a frame",
   async (address, status) => {
     const response = await fetch(server.url + address)
     expect(response.status).toBe(status)
@@ -54,7 +54,7 @@ test("the page refers to no other host", async () => {
   expect(files.filter((path) => !path.startsWith("/") || path.startsWith("//"))).toEqual([])
 })
 
-test("its assets have content hashes in their names and are cached forever", async () => {
+test("the page's assets have content hashes in their names and are cached forever", async () => {
   for (const path of files) {
     const response = await fetch(server.url + path)
     expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable")
@@ -63,7 +63,7 @@ test("its assets have content hashes in their names and are cached forever", asy
   }
 })
 
-test("its style sheet names its fonts, of which it loads the first one early", async () => {
+test("the style sheet has two fonts, and the page preloads the first one", async () => {
   const styles = files.filter((path) => path.endsWith(".css"))
   const style = await (await fetch(server.url + styles.join())).text()
   const fonts = [...style.matchAll(/url\(\.([^)]*)\)/g)].map(([, path = ""]) => path)
@@ -77,7 +77,7 @@ test("its style sheet names its fonts, of which it loads the first one early", a
   }
 })
 
-test("its manifest names icons that exist, by relative URLs", async () => {
+test("the manifest refers to existing icons by relative URLs", async () => {
   const response = await fetch(server.url + manifestPath)
   expect(response.headers.get("content-type")).toBe("application/manifest+json")
   const manifest = (await response.json()) as { start_url: string; icons: { src: string; type: string }[] }
@@ -90,7 +90,7 @@ test("its manifest names icons that exist, by relative URLs", async () => {
   }
 })
 
-/** The scripts that run before anything is shown: those that the page names and their static imports. */
+/** Returns the scripts that load before the page shows anything: those in its HTML and their static imports. */
 async function firstScripts(): Promise<string[]> {
   const found = new Set(files.filter((path) => path.endsWith(".js")))
   for (const path of found) {
@@ -100,7 +100,7 @@ async function firstScripts(): Promise<string[]> {
   return [...found]
 }
 
-test("its initial scripts are less than 100 KB when compressed", async () => {
+test("the page's initial scripts are smaller than 100 KB when compressed", async () => {
   const sizes = await Promise.all(
     (await firstScripts()).map(async (path) => {
       const response = await fetch(server.url + path, zipped)

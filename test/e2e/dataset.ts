@@ -1,6 +1,7 @@
-// bun run test:dataset: 20,000 flights within the United States (January to March 2001, from the Bureau of Transportation Statistics, as the
-// package vega-datasets carries them) are imported, and what /v1/query says of them is compared with plain SQL over the rows, for
-// every type. The package is fetched by npm, or read from a folder: bun run test:dataset <folder of the package>.
+// Run with `bun run test:dataset`. Imports 20,000 flights within the United States (January to March 2001, from the
+// Bureau of Transportation Statistics, as contained in the package vega-datasets). For every query type, compares the
+// results of /v1/query with those of plain SQL over the rows. The package is downloaded with npm, or read from a
+// folder: `bun run test:dataset <folder of the package>`.
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { PageTypeName } from "../../src/query-api/page-types.ts"
@@ -15,14 +16,17 @@ type Row = Record<string, unknown>
 interface Flight {
   /** 2001/01/01 00:47 */
   date: string
-  /** Minutes; negative: early. */
+  /** In minutes, negative if the flight was early. */
   delay: number
   distance: number
   origin: string
   destination: string
 }
 
-/** A visitor is an airport, a session its day, a profile an airport of the west that had a delay, a page where flights went. */
+/**
+ * Returns the event of a flight. Its visitor is the airport of departure, its session is a day of that airport, and its
+ * path is the destination. Late flights over long distances have a profile.
+ */
 function eventOf({ date, delay, distance, origin, destination }: Flight): object {
   const day = date.slice(0, 10).replaceAll("/", "-")
   return {
@@ -40,23 +44,23 @@ function eventOf({ date, delay, distance, origin, destination }: Flight): object
 }
 
 interface Comparison {
-  /** Fields of the query and of its parameter, beside its name. */
+  /** Fields of the query, and fields of its parameter other than the name. */
   query?: Row
   parameter?: Row
-  /** Rows with columns of the response; columns that are left out are not compared. */
+  /** Selects the expected rows. Columns of the response that it does not select are not compared. */
   sql: string
-  /** The rows of the response, if they have a shape that SQL cannot return. */
+  /** Converts the rows of the response, for shapes that SQL cannot return. */
   rows?: (rows: Row[]) => Row[]
-  /** Rows come in an order that the type promises. */
+  /** True if the type guarantees the order of the rows. */
   isOrdered?: true
 }
 
 const range = { startDate: "2001-01-01", endDate: "2001-03-31", limit: 10_000 }
-/** Time as in New York, which in these three months was 5 hours behind UTC throughout. */
+/** The time of New York, which was 5 hours behind UTC throughout these three months. */
 const eastern = { timeZone: "America/New_York" }
 const easternDate = "date(time, '-5 hours')"
 
-/** Values of properties, as `values(name, key, value, type)`: what is no text as JSON. */
+/** A table `values_` with a row for each property of an event. `number` is null if the value is not a number. */
 const values = `values_ as (
   select e.id, e.name, each.key, each.type,
     case when each.type in ('true', 'false') then each.type else cast(each.value as text) end as text,
@@ -67,7 +71,7 @@ const values = `values_ as (
 const quantile = (share: number, ranked: string, partition: string) =>
   `max(case when ${ranked} = (${share} * ${partition} + 99) / 100 then number end)`
 
-/** The data set has no page views: test/integration/page-types.test.ts covers their types. */
+/** The data set has no page views. Their query types are covered by test/integration/page-types.test.ts. */
 const comparisons: Record<Exclude<TypeName, PageTypeName>, Comparison[]> = {
   custom_events: [
     {
@@ -184,7 +188,7 @@ const comparisons: Record<Exclude<TypeName, PageTypeName>, Comparison[]> = {
           from values_ where number is not null) group by 1, 2`,
     },
     {
-      // The bounds are databuddy's choice; what is between them is not.
+      // Databuddy chooses the bounds, but the counts between them must be exact.
       query: {
         filters: [
           { field: "event_name", op: "eq", value: "late" },
@@ -248,7 +252,7 @@ const comparisons: Record<Exclude<TypeName, PageTypeName>, Comparison[]> = {
       sql: `${attempts("session_id", 2)}`,
     },
     {
-      // The third within the window of the first.
+      // The third step must also be within the window, which starts at the first.
       parameter: { steps: ["late", "on_time", "early"], window: "1h" },
       rows: (rows) => rows.map(({ step, people }) => ({ step, people })),
       sql: `select 1 as step, count(distinct anonymous_id) as people from e where name = 'late'
@@ -349,7 +353,10 @@ const comparisons: Record<Exclude<TypeName, PageTypeName>, Comparison[]> = {
   ],
 }
 
-/** Two steps: of each unit the first late flight with an early one at most some hours before, and the time since the latest such. */
+/**
+ * Returns SQL for a funnel of two steps. For each unit, it finds the first late flight that has an early flight at most
+ * `hours` before it, and the time since the latest such early flight.
+ */
 function attempts(unit: string, hours: number): string {
   return `, gaps as (
       select b.${unit} as unit, b.timestamp - max(a.timestamp) as gap, row_number() over (partition by b.${unit} order by b.timestamp, b.id) as nth
@@ -360,7 +367,7 @@ function attempts(unit: string, hours: number): string {
     union all select 2, 'late', count(*), max(case when place = (size + 1) / 2 then gap end) from reached`
 }
 
-/** Rates and shares are rounded to two decimals; sums of doubles depend on their order. */
+/** Allows for rates and shares rounded to two decimals, and for sums of doubles, which depend on the order. */
 function isSame(got: unknown, expected: unknown): boolean {
   if (typeof got === "boolean") return Number(got) === expected
   if (typeof got === "object" && got !== null) return JSON.stringify(got) === expected
@@ -369,11 +376,11 @@ function isSame(got: unknown, expected: unknown): boolean {
 }
 
 function difference(got: Row[], expected: Row[], isOrdered: boolean): string | undefined {
-  if (expected.length === 0) return "SQL has no rows: nothing was compared"
+  if (expected.length === 0) return "SQL returned no rows, so nothing was compared"
   const columns = Object.keys(expected[0] ?? {})
   const missing = columns.find((column) => !got.some((row) => column in row))
-  if (missing) return `the answer has no column ${missing}: ${JSON.stringify(got[0])}`
-  // By columns that are not rounded: text and integers.
+  if (missing) return `the response has no column ${missing}: ${JSON.stringify(got[0])}`
+  // Rows are sorted by the columns that are not rounded: text and integers.
   const exact = columns.filter((column) =>
     expected.every((row) => typeof row[column] !== "number" || Number.isInteger(row[column])),
   )
@@ -388,7 +395,7 @@ function difference(got: Row[], expected: Row[], isOrdered: boolean): string | u
   const [ours, theirs] = [inOrder(got), inOrder(expected)]
   if (ours.length !== theirs.length) {
     const index = theirs.findIndex((row, at) => !ours[at] || keyOf(ours[at]) !== keyOf(row))
-    return `${ours.length} rows, and SQL has ${theirs.length}; the first that differs: ${JSON.stringify(ours[index])}\n  SQL: ${JSON.stringify(theirs[index])}`
+    return `${ours.length} rows, but SQL returned ${theirs.length}; the first difference: ${JSON.stringify(ours[index])}\n  SQL: ${JSON.stringify(theirs[index])}`
   }
   for (const [index, row] of theirs.entries()) {
     const column = columns.find((name) => !isSame(ours[index]?.[name], row[name]))
@@ -442,16 +449,16 @@ try {
 } finally {
   await server.kill()
 }
-say(`${compared - failed} of ${compared} answers over 20,000 flights are those of plain SQL`)
+say(`${compared - failed} of ${compared} results over 20,000 flights equal those of plain SQL`)
 process.exit(failed > 0 ? 1 : 0)
 
-/** The events and the values of their properties, before a query of its own. */
+/** Adds the table `e` of events and the table `values_` of property values to a query. */
 function whole(sql: string): string {
   const common = `with e as materialized (select * from events where website_id = 'flights' and not crawler), ${values}`
   return `${common} ${sql}`
 }
 
-/** The number of values between each bound of the response and the next. */
+/** Returns the number of delays between each bound of the response and the next. */
 function bins(db: ReturnType<typeof openReader>, got: Row[]): Row[] {
   const delays = db
     .prepare(whole("select number from values_ where name = 'late' and key = 'delay'"))

@@ -18,7 +18,7 @@ test("the demo logs in, receives events, and removes its folder when it stops", 
       headers: { ...headers, "x-databuddy-page": "1" },
       body: JSON.stringify({ preset: "last_hour", parameters: [{ name: "events", kinds: ["page_view"] }] }),
     })
-    // As the query type `events` documents.
+    // The type is that of the query type `events`.
     const { data } = (await response.json()) as { data: { data: { events: number }[] }[] }
     return data[0]?.data[0]?.events ?? 0
   }
@@ -45,7 +45,7 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const) {
   })
 }
 
-test("a demo whose port is in use says so, and leaves nothing behind", async () => {
+test("a demo whose port is in use reports it and leaves nothing behind", async () => {
   using folder = temporaryFolder()
   await using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() })
   const child = Bun.spawn([binary, "demo", "--port", String(other.port)], {
@@ -73,7 +73,7 @@ test.each([
     message: "no folder can be created in FOLDER (ENOENT)",
   },
 ])(
-  "a demo on $fault names it and TMPDIR, and leaves nothing behind",
+  "a demo on $fault reports it, mentions TMPDIR, and leaves nothing behind",
   async ({ limit, subfolder, message }) => {
     using folder = temporaryFolder()
     const place = folder.path + subfolder
@@ -89,7 +89,7 @@ test.each([
   },
 )
 
-test("the demo never takes a database", async () => {
+test("the demo does not accept a database", async () => {
   using folder = temporaryFolder()
   const child = Bun.spawn([binary, "demo", "--db", "mine.db"], {
     cwd: folder.path,

@@ -15,7 +15,7 @@ function folder(): string {
   return made.path
 }
 
-/** A server that uses the key of the first start. */
+/** Starts a server. Only the first start prints a key, so later starts are passed that key. */
 async function start(db: string, key = ""): Promise<Server> {
   const server = await startServer({ db, args: ["--min-free", "0"] })
   cleanups.push(() => server.kill())
@@ -36,7 +36,7 @@ function send(server: Server, name: string): Promise<string> {
 const ready = (server: Server) => verdict(fetch(`${server.url}/ready`))
 const alive = (server: Server) => verdict(fetch(`${server.url}/health`))
 
-/** How often each name is stored. */
+/** Returns the number of stored events of each name. */
 function stored(db: string): Record<string, number> {
   const reader = openReader(db)
   const rows = reader.prepare("select name, count(*) from events group by name order by name").raw().all()
@@ -47,7 +47,7 @@ function stored(db: string): Record<string, number> {
 const strace = Bun.which("strace")
 const untraced = strace ? "" : " (skipped: needs strace)"
 
-/** Makes these system calls on the file fail with EIO, as on a broken disk. Returns a function that ends it. */
+/** Makes system calls on a file fail with EIO, as on a broken disk. Returns a function that repairs the disk. */
 async function breakDisk(server: Server, calls: string, file: string): Promise<() => Promise<void>> {
   const path = ["-P", file]
   const inject = ["-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO`]
@@ -66,20 +66,20 @@ async function breakDisk(server: Server, calls: string, file: string): Promise<(
     if (done) throw new Error(said)
     said += Buffer.from(value).toString()
   }
-  // Its further output must not fill the pipe.
+  // Reads the rest of the output, so that the pipe does not fill up.
   void (async () => {
     while (!(await errors.read()).done);
   })()
   return end
 }
 
-describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
+describe.skipIf(!strace)(`if a disk fails with EIO${untraced}`, () => {
   const cases = [
     { sentence: "writes to the -wal", calls: "pwrite64,pwritev,ftruncate" },
     { sentence: "syncs of the -wal", calls: "fsync,fdatasync" },
   ]
   for (const { sentence, calls } of cases) {
-    test(`to ${sentence}: 503 and a log line, nothing is stored; then it recovers`, async () => {
+    test(`on ${sentence}, requests get 503, nothing is stored, and the server recovers`, async () => {
       const db = `${folder()}/test.db`
       const server = await start(db)
       expect(await send(server, "before")).toBe("200")
@@ -98,7 +98,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
       expect(existsSync(`${db}-wal`)).toBe(false)
     }, 30_000)
 
-    test(`to ${sentence}, and then a kill: acknowledged events are stored, rejected requests all or not at all`, async () => {
+    test(`on ${sentence} before a kill, acknowledged events are kept and no request is stored in part`, async () => {
       const db = `${folder()}/test.db`
       const server = await start(db)
       expect(await send(server, "before")).toBe("200")
@@ -113,7 +113,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     }, 30_000)
   }
 
-  test("for all calls on the database file: the -wal takes the events, and a stop leaves it", async () => {
+  test("on all writes to the database file, events are stored in the -wal, which a stop keeps", async () => {
     const db = `${folder()}/test.db`
     const server = await start(db)
     await breakDisk(server, "pwrite64,fsync,fdatasync,ftruncate", db)
@@ -126,7 +126,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     expect(existsSync(`${db}-wal`)).toBe(false)
   }, 30_000)
 
-  test("to reads: requests that need them get 503, and the server recovers", async () => {
+  test("on reads, requests that need them get 503, and the server recovers", async () => {
     const db = `${folder()}/test.db`
     const first = await start(db)
     expect(await send(first, "before")).toBe("200")
@@ -136,7 +136,7 @@ describe.skipIf(!strace)(`a disk that answers EIO${untraced}`, () => {
     expect(await send(server, "during")).toBe("503 store_failed")
     const headers = { "x-api-key": server.key }
     const exporting = fetch(`${server.url}/v1/export`, { headers }).then((answer) => answer.text())
-    // The status was sent before the first event was read: an incomplete response must not look complete.
+    // The status is sent before the first event is read, so the connection is closed to show that the export failed.
     await expect(exporting).rejects.toThrow("closed unexpectedly")
     await server.prints("malformed, or the disk failed to read it")
     expect(await alive(server)).toBe("200")
@@ -156,7 +156,7 @@ const mayBreak =
 const unmounted = mayBreak ? "" : " (skipped: needs root, ext4 and loop devices)"
 
 test.skipIf(!mayBreak)(
-  `a disk that the kernel makes read-only: 503 and a log line that says so; after a repair all that was answered is there${unmounted}`,
+  `if the kernel makes the disk read-only, requests get 503, and no acknowledged event is missing after a repair${unmounted}`,
   async () => {
     const [image, disk] = [`${folder()}/image`, `${folder()}/disk`]
     const db = `${disk}/test.db`

@@ -20,7 +20,7 @@ import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { eventRow } from "../support/event.ts"
 
-// Each test starts some processes; on a busy machine each can take a second to start.
+// Each test starts several processes. On a busy machine, each can take a second to start.
 setDefaultTimeout(30_000)
 
 const day = 86_400_000
@@ -64,7 +64,7 @@ interface Report {
   facts: Record<string, number | string | null>
 }
 
-/** The output of doctor --json, after checking its exit code and stderr against it. */
+/** Returns the output of `doctor --json`. Checks that the exit code and stderr agree with it. */
 function report(args?: readonly string[], env?: Record<string, string>): Report {
   const { code, out, err } = run([...(args ?? []), "--json"], env)
   const found = JSON.parse(out) as Report
@@ -75,7 +75,7 @@ function report(args?: readonly string[], env?: Record<string, string>): Report 
   return found
 }
 
-/** Events that were received so many ms ago. */
+/** Stores an event for each age. An age is the time since the event was received, in ms. */
 function store(ages: readonly number[]): void {
   withDatabase(db, (open) => {
     new EventInserter(open, new DailyHash(open, (bytes) => bytes)).insert(
@@ -84,7 +84,7 @@ function store(ages: readonly number[]): void {
   })
 }
 
-/** A backup by its name, of so many ms ago. */
+/** Creates an empty file that has the name of a backup from `age` ms ago. */
 function seedBackup(age: number): void {
   const stamp = new Date(Date.now() - age).toISOString().slice(0, 19).replace(/[-:]/g, "")
   writeFileSync(join(backups, `databuddy-${stamp}Z.db`), "", { mode: 0o600 })
@@ -96,7 +96,7 @@ async function serve(descriptors?: number) {
   return server
 }
 
-test("reports no problem beside a healthy server, and shows the limits of the server", async () => {
+test("reports no problem while a healthy server is running, and shows the server's limits", async () => {
   const server = await serve()
   const headers = { Authorization: `Bearer ${server.key}` }
   const body = JSON.stringify({ name: "n" })
@@ -126,7 +126,7 @@ test("reports no problem beside a healthy server, and shows the limits of the se
   expect(out).toContain(`process ${server.pid} serves it`)
 })
 
-describe("of a database without a server,", () => {
+describe("for a database without a server,", () => {
   interface Case {
     what: string
     spoil?: () => void
@@ -134,20 +134,20 @@ describe("of a database without a server,", () => {
     env?: () => Record<string, string>
     about: string
     says: string | RegExp
-    /** Files of a reader: a damaged database must not be written to, not even by a checkpoint. */
+    /** Files that a reader leaves behind, because a damaged database must not be changed, not even by a checkpoint. */
     leaves?: string[]
     skip?: boolean
   }
 
   const cases: Case[] = [
     {
-      what: "a file that others may read",
+      what: "a file that others can read",
       spoil: () => chmodSync(db, 0o644),
       about: "rights",
       says: "other users can open",
     },
     {
-      what: "a backup that others may read",
+      what: "a backup that others can read",
       spoil: () => {
         seedBackup(0)
         for (const name of readdirSync(backups)) chmodSync(join(backups, name), 0o640)
@@ -157,7 +157,7 @@ describe("of a database without a server,", () => {
       says: "/backups/databuddy-",
     },
     {
-      what: "a copy beside it that others may read",
+      what: "a copy next to it that others can read",
       spoil: () => {
         copyFileSync(db, `${db}.before-restore-x`)
         chmodSync(`${db}.before-restore-x`, 0o644)
@@ -166,7 +166,7 @@ describe("of a database without a server,", () => {
       says: ".before-restore-x",
     },
     {
-      what: "a folder in which others may replace it",
+      what: "a folder in which others can replace it",
       spoil: () => chmodSync(folder.path, 0o777),
       about: "rights",
       says: "remove and replace",
@@ -182,13 +182,13 @@ describe("of a database without a server,", () => {
       skip: process.getuid?.() !== 0,
     },
     {
-      what: "less room than --min-free",
+      what: "less free space than --min-free",
       args: () => ["--min-free", "1125899906842624"],
       about: "disk",
       says: "less than the 1125.9 TB that --min-free reserves",
     },
     {
-      what: "no room for a copy",
+      what: "no space for a copy",
       spoil: () => truncateSync(db, 2 ** 43), // 8.8 TB, none of it written
       about: "disk",
       says: "a copy of the database takes 8.8 TB",
@@ -206,26 +206,26 @@ describe("of a database without a server,", () => {
       says: "but these are from a later time: ",
     },
     {
-      what: "a folder for backups that is not there",
+      what: "a backup folder that does not exist",
       env: () => ({ DATABUDDY_BACKUP_DIR: folder.file("none") }),
       about: "backups",
       says: "/none does not exist",
     },
     {
-      what: "a folder without backups",
+      what: "a backup folder without backups",
       env: () => ({ DATABUDDY_BACKUP_DIR: backups }),
       about: "backups",
       says: "there are none in",
     },
     {
-      what: "a backup of three days ago",
+      what: "a newest backup from three days ago",
       spoil: () => seedBackup(3 * day),
       args: () => ["--backup-dir", backups],
       about: "backups",
       says: /^the newest is 3 days old: .+; expected one every 1d$/,
     },
     {
-      what: "one of three hours ago that should be of every hour",
+      what: "a newest backup from three hours ago that is due every hour",
       spoil: () => seedBackup(3 * 3_600_000),
       args: () => ["--backup-dir", backups],
       env: () => ({ DATABUDDY_BACKUP_EVERY: "1h" }),
@@ -233,25 +233,25 @@ describe("of a database without a server,", () => {
       says: "3 hours old",
     },
     {
-      what: "an address that others reach, without TLS",
+      what: "a public address without TLS",
       env: () => ({ DATABUDDY_HOST: "0.0.0.0" }),
       about: "proxy",
       says: "without TLS",
     },
     {
-      what: "proxies everywhere",
+      what: "a proxy range that covers all addresses",
       args: () => ["--trust-proxy", "10.0.0.0/8,0.0.0.0/0"],
       about: "proxy",
       says: "evade rate limits",
     },
     {
-      what: "a file of --geo-db that is missing",
+      what: "a missing --geo-db file",
       args: () => ["--geo-db", "/nowhere/city.mmdb"],
       about: "country",
       says: "--geo-db /nowhere/city.mmdb cannot be read (ENOENT)",
     },
     {
-      what: "a database of an older version",
+      what: "a database from an older version",
       spoil: () => {
         const open = new Database(db)
         open.exec("delete from migrations where name = (select max(name) from migrations)")
@@ -278,7 +278,7 @@ describe("of a database without a server,", () => {
   ]
 
   for (const { what, spoil, args, env, about, says, leaves = [], skip = false } of cases) {
-    test.skipIf(skip)(`${what} is one thing to do${skip ? " (skipped: needs root)" : ""}`, () => {
+    test.skipIf(skip)(`${what} is reported as one thing to do${skip ? " (skipped: needs root)" : ""}`, () => {
       store([day, 0])
       spoil?.()
       const before = readdirSync(folder.path)
@@ -290,7 +290,7 @@ describe("of a database without a server,", () => {
     })
   }
 
-  test("the rate is that of the last week, regardless of earlier weeks", () => {
+  test("the rate of events is that of the last week, regardless of earlier weeks", () => {
     const old = Array.from({ length: 3_000 }, (_, index) => 40 * day - index)
     const recent = Array.from({ length: 700 }, (_, index) => 6 * day - index * 1_000)
     store([...old, ...recent])
@@ -302,7 +302,7 @@ describe("of a database without a server,", () => {
     expect(report(["--retain", "41d"]).facts.daysUntilFull).toBe(null)
   })
 
-  test("the tombstone of a deleted newest event does not count", () => {
+  test("the tombstone of a deleted event does not count as the newest event", () => {
     store([2 * day, day])
     withDatabase(db, (open) => {
       open.exec("update sealed set id = 2; delete from event_rows where id = 2")
@@ -326,7 +326,7 @@ describe("of a database without a server,", () => {
   })
 })
 
-test("the open file limit is that of the server, not of the shell", async () => {
+test("the limit of open files is the server's, not the shell's", async () => {
   const server = await serve(300)
   const { server: pid, findings } = report()
   expect(pid).toBe(server.pid)
@@ -339,7 +339,7 @@ test("the open file limit is that of the server, not of the shell", async () => 
   ])
 })
 
-test("detects a blocked -wal beside a server", async () => {
+test("detects a -wal that grows although a server is running", async () => {
   const server = await serve()
   truncateSync(`${db}-wal`, 400e6) // none of it written
   const [finding] = report().findings.filter(({ hint }) => hint !== null)

@@ -35,7 +35,7 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-/** A database with the website `w`, the profile `ann` on it, and whatever `work` stores. */
+/** Fills a database with the website `w`, its profile `ann`, and whatever `work` stores. */
 function fill(work: (db: Db, rid: number, store: (...events: Partial<EventRow>[]) => void) => void): void {
   withDatabase(db, (db) => {
     const settings = { domain: "a.com", name: "a", allowedOrigins: ["b.com"], anonymize: "off" as const }
@@ -62,7 +62,7 @@ function start(...args: string[]) {
   })
 }
 
-/** What an export that succeeds prints. */
+/** Runs an export that must succeed. Returns its output. */
 async function exported(...args: string[]): Promise<Buffer<ArrayBuffer>> {
   const child = start(...args)
   const [out, err, code] = await Promise.all([child.stdout.bytes(), child.stderr.text(), child.exited])
@@ -84,7 +84,7 @@ function eventsIn(text: string | Buffer): Line[] {
   return linesOf(text).filter(({ type }) => type === "event")
 }
 
-/** The rows of the `events` view, as people read them. */
+/** Returns the rows of the view `events`. */
 function viewOf(path: string): Line[] {
   const reader = openReader(path)
   try {
@@ -162,12 +162,12 @@ describe("what is exported", () => {
       if (columns.kind === "custom") delete columns.kind
       expect<Line>({ ...fields, crawler: crawler ? 1 : 0 }).toEqual(columns)
       expect(properties).toEqual(JSON.parse(String(text)))
-      // Also the order of the keys.
+      // This also checks the order of the keys.
       expect(line).toEndWith(`,"properties":${JSON.stringify(properties)}}`)
     })
   })
 
-  test("CSV has no formulas, and equals the stored values without the apostrophes", async () => {
+  test("CSV has no formulas, and its cells without apostrophes equal the stored values", async () => {
     fill((_, rid, store) => store(...oddEvents({ websiteRid: rid })))
     const out = await exported("--format", "csv")
     const rows = parseCsv(out, { columns: true }) as Record<string, string>[]
@@ -187,7 +187,7 @@ describe("what is exported", () => {
     })
   })
 
-  test("Parquet is read back with its types, over several row groups", async () => {
+  test("a Parquet file of several row groups is read back with its types", async () => {
     const count = 20_500
     fill((_, rid, store) => {
       store(...oddEvents({ websiteRid: rid, receivedAt: now }))
@@ -214,7 +214,7 @@ describe("what is exported", () => {
     }
   })
 
-  test("an empty database is a file of each format too", async () => {
+  test("an empty database can be exported in every format", async () => {
     withDatabase(db, () => {})
     const end = { type: "end", websites: 0, profiles: 0, links: 0, events: 0 }
     expect(linesOf(await exported()).at(-1)).toEqual(end)
@@ -227,11 +227,11 @@ describe("what is exported", () => {
 describe("a selection", () => {
   const choices: [string, string[], string[]][] = [
     ["--from is included, --to is not", ["--from", "2026-01-02", "--to", "2026-01-03"], ["w2", "v2", "own"]],
-    ["a time of day, a zone", ["--from", "2026-01-03T01:00:00+01:00"], ["w3"]],
+    ["a time with an offset", ["--from", "2026-01-03T01:00:00+01:00"], ["w3"]],
     ["Unix ms", ["--to", String(now + 1)], ["w1"]],
     ["one website", ["--website", "v"], ["v2"]],
-    ["both", ["--website", "w", "--from", "2026-01-02"], ["w2", "w3"]],
-    ["nothing", [], ["w1", "w2", "v2", "own", "w3"]],
+    ["one website and a range", ["--website", "w", "--from", "2026-01-02"], ["w2", "w3"]],
+    ["no options", [], ["w1", "w2", "v2", "own", "w3"]],
   ]
   const day = 86_400_000
   const fillChoices = () =>
@@ -250,7 +250,7 @@ describe("a selection", () => {
     expect(eventsIn(await exported(...args)).map(({ name }) => name)).toEqual(names)
   })
 
-  test("of many events, found in another way, it is the same", async () => {
+  test("a range of many events, which are found in another way, is complete", async () => {
     fill((_, __, store) => {
       for (let n = 0; n < 1_020; n++) {
         const some = Array.from({ length: 100 }, (_, i) => ({
@@ -271,7 +271,7 @@ describe("a selection", () => {
   })
 })
 
-/** Events of the profile `ann`, of her laptop, and of others. */
+/** Stores events of the profile `ann`, of her laptop, and of others. */
 const fillPerson = () =>
   fill((_, __, store) => {
     store(
@@ -282,7 +282,7 @@ const fillPerson = () =>
     )
   })
 
-test("a profile comes with its links and the events that are its own", async () => {
+test("a profile is exported with its links and its own events", async () => {
   fillPerson()
   expect(linesOf(await exported("--website", "w", "--profile-id", "ann"))).toEqual([
     { type: "databuddy-export", version: 1 },
@@ -294,7 +294,7 @@ test("a profile comes with its links and the events that are its own", async () 
   ])
 })
 
-test("a visitor comes with its links and all its events, and no profile", async () => {
+test("a visitor is exported with its links and all its events, but without a profile", async () => {
   fillPerson()
   expect(linesOf(await exported("--website", "w", "--anonymous-id", "laptop"))).toEqual([
     { type: "databuddy-export", version: 1 },
@@ -305,7 +305,7 @@ test("a visitor comes with its links and all its events, and no profile", async 
   ])
 })
 
-test("a visitor whose id is stored as a hash is found on its day", async () => {
+test("a visitor whose id is stored as a hash is found on the same day", async () => {
   const today = Date.now()
   fill((db, rid, store) => {
     const dailyHash = new DailyHash(db, random)
@@ -321,7 +321,7 @@ test("a visitor whose id is stored as a hash is found on its day", async () => {
   ])
 })
 
-test("what is exported of a person is what forgetting would delete", async () => {
+test("an export of a person has as many records as `forget` would delete", async () => {
   fillPerson()
   for (const person of [
     ["--profile-id", "ann"],
@@ -343,7 +343,7 @@ test("what is exported of a person is what forgetting would delete", async () =>
 })
 
 describe("the destination", () => {
-  test("--gzip compresses it", async () => {
+  test("--gzip compresses the export", async () => {
     fill((_, rid, store) => store(...oddEvents({ websiteRid: rid })))
     expect(gunzipSync(await exported("--gzip"))).toEqual(await exported())
   })
@@ -377,7 +377,7 @@ test("while the reader pauses, memory stays bounded, and nothing is lost", async
   fill((_, __, store) => {
     for (let n = 0; n < count; n++) store({ ts: now + n, properties })
   })
-  // A pipe of the shell: Bun's own reads everything, even if nothing asks for it.
+  // Uses a pipe of the shell, because Bun would read everything from its own pipe, even if nothing asked for it.
   const shell = Bun.spawn(
     ["sh", "-c", '"$0" export | { head -c 1000 > first; sleep 2; cat > rest; }', binary],
     { cwd: folder.path, env: environment() },
@@ -390,7 +390,7 @@ test("while the reader pauses, memory stays bounded, and nothing is lost", async
   expect(read.split("\n").length - 1).toBe(count + 5)
 }, 60_000)
 
-/** Resident memory, in MiB, of the child of `parent` with `word` in its command line. */
+/** Returns the resident memory, in MiB, of the child of `parent` that has `word` in its command line. */
 function residentOf(word: string, parent: number): number {
   const children = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").trim().split(" ")
   const pid = children.find((one) => readFileSync(`/proc/${one}/cmdline`, "utf8").includes(`\0${word}\0`))
@@ -410,17 +410,17 @@ test("a reader that closes the pipe ends the export", async () => {
 
 describe("errors are reported:", () => {
   const mistakes: [string, string[], number, string][] = [
-    ["no such website", ["--website", "none"], 1, "no website has the ID none"],
-    ["no date", ["--from", "yesterday"], 1, "--from must be a date"],
+    ["an unknown website", ["--website", "none"], 1, "no website has the ID none"],
+    ["an invalid date", ["--from", "yesterday"], 1, "--from must be a date"],
     [
-      "a range the wrong way round",
+      "an empty range",
       ["--from", "2026-01-02", "--to", "2026-01-02"],
       1,
       "--to must be later than the start of the range",
     ],
-    ["a profile of no website", ["--profile-id", "ann"], 2, "--profile-id requires --website"],
+    ["a profile without a website", ["--profile-id", "ann"], 2, "--profile-id requires --website"],
     ["a profile and a range", ["--website", "w", "--profile-id", "ann", "--to", "1"], 2, "--from and --to"],
-    ["a visitor of no website", ["--anonymous-id", "a"], 2, "--anonymous-id requires --website"],
+    ["a visitor without a website", ["--anonymous-id", "a"], 2, "--anonymous-id requires --website"],
     [
       "a profile and a visitor",
       ["--website", "w", "--profile-id", "ann", "--anonymous-id", "a"],
@@ -510,7 +510,7 @@ describe("GET /v1/export", () => {
     }
   })
 
-  test("returns only its websites to a limited key, without events of no website", async () => {
+  test("returns only a limited key's websites, without events that have no website", async () => {
     fill((db, _, store) => {
       const settings = { domain: "v.com", name: "v", allowedOrigins: [], anonymize: "off" as const }
       const { rid } = createWebsite(db, "v", settings, now)
@@ -539,9 +539,9 @@ describe("GET /v1/export", () => {
     ["a website that the key is not for", "?website_id=v", "limited", 403, "key_website_mismatch"],
     ["an unknown website", "?website_id=v", "all", 404, "website_unknown"],
     ["an unknown format", "?format=xml", "all", 400, "invalid_shape"],
-    ["a time that is none", "?from=soon", "all", 400, "invalid_shape"],
+    ["an invalid time", "?from=soon", "all", 400, "invalid_shape"],
     ["an unknown parameter", "?until=1", "all", 400, "invalid_shape"],
-    ["a person of no website", "?profile_id=ann", "all", 400, "invalid_shape"],
+    ["a person without a website", "?profile_id=ann", "all", 400, "invalid_shape"],
     ["two persons", "?website_id=w&profile_id=ann&anonymous_id=a", "all", 400, "invalid_shape"],
     ["a person and a range", "?website_id=w&anonymous_id=a&from=1", "all", 400, "invalid_shape"],
     ["a person without an id", "?website_id=w&anonymous_id=", "all", 400, "invalid_shape"],
@@ -563,7 +563,7 @@ describe("GET /v1/export", () => {
   describe("to clients that read nothing", () => {
     const properties = JSON.stringify("x".repeat(20_000))
     const count = 8_000
-    /** Receives the start of an export and reads no further. `fetch` would read ahead until the export ends. */
+    /** Receives the start of an export and then stops reading. `fetch` would read ahead until the export ends. */
     async function stall(key: string): Promise<Socket> {
       const socket = connect((server as Server).port, "127.0.0.1")
       socket.write(`GET /v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${keys[key]}\r\n\r\n`)
@@ -578,15 +578,15 @@ describe("GET /v1/export", () => {
       })
       await serve()
       const clients = [await stall("all"), await stall("all")]
-      // One key takes no more than half of them.
+      // One key can use at most half of the slots.
       expect((await get()).status).toBe(429)
       clients.push(await stall("limited"), await stall("other"))
-      // Longer than the server needs for a complete export.
+      // This is longer than the server needs for a complete export.
       await Bun.sleep(1_000)
       const refused = await get("", "other")
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"])
       expect(memoryOf(server as Server).peak).toBeLessThan(390)
-      // Events are accepted in the meantime, and the slots are free again when the clients have disconnected.
+      // The slots are free again once the clients have disconnected.
       for (const client of clients) client.destroy()
       const again = await eventually<Response | undefined>(async () => {
         const answer = await get("?website_id=w&to=2026-01-01T00:00:00.001Z")

@@ -40,7 +40,7 @@ function send(server: Server, events: unknown = { name: "sent" }): Promise<Respo
   })
 }
 
-/** Status and reason of a response. */
+/** Returns the status and reason of a response. */
 async function verdict(answer: Response | Promise<Response>): Promise<string> {
   const { status, headers } = await answer
   return `${status} ${headers.get("x-databuddy-reason") ?? ""}`.trim()
@@ -65,7 +65,7 @@ test("a healthy server is alive and ready", async () => {
 })
 
 describe("two servers on one file", () => {
-  test("the second fails before it binds and names the process of the first, which keeps running", async () => {
+  test("the second fails before it binds the port and names the process of the first", async () => {
     const db = `${folder()}/test.db`
     const first = await start(db)
     expect(await startFailure({ db })).toContain(`is in use by another databuddy, process ${first.pid}`)
@@ -82,13 +82,13 @@ describe("two servers on one file", () => {
   })
 })
 
-describe("a file of --geo-db", () => {
+describe("a --geo-db file", () => {
   const cases = [
     { what: "that is missing", contents: undefined, says: "city.mmdb cannot be read (ENOENT)" },
     { what: "in another format", contents: "a,b\n", says: "city.mmdb is not an mmdb file, or is damaged" },
   ]
   for (const { what, contents, says } of cases) {
-    test(`${what}: the server does not start, says why, and creates no database`, async () => {
+    test(`${what} makes the start fail with the reason, and no database is created`, async () => {
       const [db, file] = [`${folder()}/test.db`, `${folder()}/city.mmdb`]
       if (contents !== undefined) writeFileSync(file, contents)
       const failure = await startFailure({ db, args: ["--geo-db", file] })
@@ -98,14 +98,14 @@ describe("a file of --geo-db", () => {
     })
   }
 
-  test("in MaxMind's format: the server starts with it", async () => {
+  test("in MaxMind's format is accepted", async () => {
     const file = `${folder()}/city.mmdb`
     writeFileSync(file, mmdbFile({ "8.8.0.0/16": { country: { iso_code: "DE" } } }, Date.UTC(2026, 10, 1)))
     const server = await start(`${folder()}/test.db`, ["--geo-db", file, "--country-header", "CF-IPCountry"])
     expect(await ready(server)).toBe("200")
   })
 
-  test("a --country-header that says something else is refused", async () => {
+  test("a --country-header that does not contain countries is rejected", async () => {
     const args = ["--country-header", "X-Forwarded-For"]
     expect(await startFailure({ db: `${folder()}/test.db`, args })).toContain("--country-header")
   })
@@ -124,12 +124,12 @@ describe("files that are removed while the server has them open", () => {
     { sentence: "the -wal is removed", hit: (db: string) => rmSync(`${db}-wal`) },
   ]
   for (const { sentence, hit } of cases) {
-    test(`${sentence}: no event is acknowledged any more, the log reports it, the process lives`, async () => {
+    test(`if ${sentence}, no more events are acknowledged, and the log reports it`, async () => {
       const db = `${folder()}/test.db`
       const server = await start(db)
       expect(await verdict(send(server))).toBe("200")
       hit(db)
-      // The commit that detects it fails with store_failed. It can be a commit of maintenance before this request.
+      // The commit that detects it fails with store_failed. It may be a maintenance commit before this request.
       expect(await verdict(send(server))).toMatch(/^503 (store_failed|file_replaced)$/)
       expect(await verdict(send(server))).toBe("503 file_replaced")
       expect(await ready(server)).toBe("503 file_replaced")
@@ -141,9 +141,9 @@ describe("files that are removed while the server has them open", () => {
 
 const mayMount =
   process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"], { stderr: "ignore" }).success
-const skipped = mayMount ? "" : " (skipped: needs root that may mount)"
+const skipped = mayMount ? "" : " (skipped: needs root and permission to mount)"
 
-/** A file system of its own of so many MB. */
+/** Mounts a new file system of `megabytes` MiB. Returns its path. */
 function smallDisk(megabytes: number): string {
   const disk = `${folder()}/disk`
   mkdirSync(disk)
@@ -175,7 +175,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     }
   })
 
-  test("below --min-free events are rejected, deletion works, and events are accepted again once there is space", async () => {
+  test("below --min-free, events are rejected until there is space again, and deletion works", async () => {
     const disk = smallDisk(32)
     const server = await start(`${disk}/test.db`, ["--min-free", String(16 * 1_048_576)])
     expect(await verdict(send(server))).toBe("200")
@@ -193,7 +193,7 @@ describe.skipIf(!mayMount)(`a disk that fills${skipped}`, () => {
     await server.prints("events are accepted again: the disk has free space")
   })
 
-  test("when it is full requests get 503 and nothing of them is stored; with space the server recovers", async () => {
+  test("when it is full, requests get 503, nothing of them is stored, and the server recovers", async () => {
     const disk = smallDisk(24)
     const db = `${disk}/test.db`
     const server = await start(db, ["--min-free", "0"])
@@ -226,7 +226,7 @@ test("a start waits for a lock", async () => {
   expect(await alive(await starting)).toBe("200")
 })
 
-test("large unfinished bodies leave room for small ones, and are rejected beyond --queue-bytes", async () => {
+test("large unfinished bodies leave space for small ones, and are rejected beyond --queue-bytes", async () => {
   const large = 1_048_576
   const server = await start(`${folder()}/test.db`, [
     "--max-body",
@@ -236,7 +236,8 @@ test("large unfinished bodies leave room for small ones, and are rejected beyond
     "--trust-proxy",
     "127.0.0.1",
   ])
-  // From two addresses, because one can hold only a part of the budget. They leave room for a small body, but not for a large one.
+  // Two addresses are needed, because one can use only part of the budget. They leave space for a small body, but not
+  // for a large one.
   const stalled = ["192.0.2.1", "192.0.2.2"].map((address) => {
     const socket = connect(server.port, "127.0.0.1")
     cleanups.push(() => socket.destroy())
@@ -263,7 +264,7 @@ test("unknown website ids share one rate limit, so inventing ids does not help",
   expect(verdicts).toEqual([...Array(3).fill("404 website_unknown"), ...Array(2).fill("429 rate_limited")])
 })
 
-test("soon after the start no byte of a past day's salt is left in the files", async () => {
+test("shortly after the start, no byte of a past day's salt is left in the files", async () => {
   const db = `${folder()}/test.db`
   await (await start(db)).stop()
   const salt = Buffer.from("a salt that is easy to recognize")
@@ -275,7 +276,7 @@ test("soon after the start no byte of a past day's salt is left in the files", a
   await eventually(() => !holdsSalt(), { timeout: 25_000 })
 }, 40_000)
 
-test("while the disk blocks, the queue rejects the excess, and memory stays flat", async () => {
+test("while commits are blocked, the queue rejects further events, and memory is bounded", async () => {
   const db = `${folder()}/test.db`
   const server = await start(db, [
     "--max-body",
@@ -306,7 +307,7 @@ test("while the disk blocks, the queue rejects the excess, and memory stays flat
   await flood(700)
   const before = memoryOf(server).now
   await flood(3_000)
-  // These 3,000 bodies are 120 MB; in memory they would take more.
+  // These 3,000 bodies are 120 MB, and would take more in memory.
   expect(memoryOf(server).now - before).toBeLessThan(60)
   expect(refused).toBeGreaterThan(3_000)
   expect(await alive(server)).toBe("200")

@@ -15,7 +15,7 @@ import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-// Behavior in a folder where other users can create files too.
+// Behavior in a folder where other users can also create files.
 
 let folder: TemporaryFolder
 let victim = ""
@@ -30,7 +30,7 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-/** Runs a line of shell in the folder; `"$0"` is the program. */
+/** Runs a shell command in the folder. `"$0"` is the executable. */
 function shell(line: string) {
   const run = Bun.spawnSync(["sh", "-c", line, binary], { cwd: folder.path, env: environment() })
   return { code: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() }
@@ -38,7 +38,7 @@ function shell(line: string) {
 
 const gone = () => Bun.spawnSync(["true"]).pid
 
-describe("a link that another user created under a temporary name of this process is not followed", () => {
+describe("a link that another user created with a temporary name of this process is not followed", () => {
   const commands = [
     ["export --out", "out", "export --out out"],
     ["backup", "out", "backup out"],
@@ -58,7 +58,7 @@ describe("a link at the target path", () => {
     ["export", "export --out out"],
     ["backup", "backup out"],
   ] as const
-  test.each(commands)("that leads nowhere is not written through by %s", (_, command) => {
+  test.each(commands)("that points nowhere is not followed by %s", (_, command) => {
     symlinkSync("elsewhere", folder.file("out"))
     const { code, err } = shell(`exec "$0" ${command}`)
     expect([code, err]).toEqual([1, expect.stringContaining("exists")])
@@ -66,7 +66,7 @@ describe("a link at the target path", () => {
     expect(readdirSync(folder.path).filter((name) => name.includes("partial"))).toEqual([])
   })
 
-  test.each(commands)("is replaced by %s --force, and what it leads to stays", (_, command) => {
+  test.each(commands)("is replaced by %s --force, and its target is not changed", (_, command) => {
     symlinkSync("victim", folder.file("out"))
     expect(shell(`exec "$0" ${command} --force`).code).toBe(0)
     expect(readFileSync(victim, "utf8")).toBe("precious")
@@ -74,7 +74,7 @@ describe("a link at the target path", () => {
   })
 })
 
-test("export --force replaces a file, not a device or a folder", () => {
+test("export --force does not replace a folder", () => {
   mkdirSync(folder.file("out"))
   const { code, err } = shell('exec "$0" export --out out --force')
   expect([code, err]).toEqual([1, expect.stringContaining("is not a file")])
@@ -82,7 +82,7 @@ test("export --force replaces a file, not a device or a folder", () => {
 
 const migration = "databuddy.db.before-migration-0004-20260101T000000000Z"
 
-test("a start removes exactly what killed restores and migrations left beside the database", async () => {
+test("a start removes exactly what killed restores and migrations left next to the database", async () => {
   const dead = gone()
   const random = "0123456789abcdef"
   const ours = [
@@ -91,7 +91,7 @@ test("a start removes exactly what killed restores and migrations left beside th
     `databuddy.db.partial-${dead}-${random}`,
   ]
   const others = [
-    `${migration}.partial-${process.pid}-${random}`, // a process that runs
+    `${migration}.partial-${process.pid}-${random}`, // from a running process
     `${migration}.partial-${dead}-notes`,
     `other.db.partial-${dead}-${random}`,
     `databuddy.db.before-lunch.partial-${dead}`,
@@ -107,7 +107,7 @@ test("a start removes exactly what killed restores and migrations left beside th
   expect(left.sort()).toEqual(others.sort())
 })
 
-test("an export removes the leftovers of a killed one to the same path", () => {
+test("an export removes what a killed export to the same path left behind", () => {
   const partial = folder.file(`out.partial-${gone()}-0123456789abcdef`)
   writeFileSync(partial, "half")
   expect(shell('exec "$0" export --out out').code).toBe(0)
@@ -115,7 +115,7 @@ test("an export removes the leftovers of a killed one to the same path", () => {
 })
 
 test.skipIf(process.getuid?.() !== 0)(
-  "what belongs to another user is not taken for a leftover of ours",
+  "a file of another user is not removed as if a killed export had left it",
   () => {
     const partial = folder.file(`out.partial-${gone()}-0123456789abcdef`)
     writeFileSync(partial, "theirs")

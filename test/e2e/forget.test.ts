@@ -83,7 +83,7 @@ const traces = () =>
     return existsSync(path) && readFileSync(path).includes(secret)
   })
 
-test("beside a server, forget shows what it would delete, and with --yes leaves no byte of it", async () => {
+test("forget shows what it would delete, and with --yes leaves no byte of it while a server runs", async () => {
   await fill()
   const what = `100 events, 1 profile and 1 link of the profile ${secret} on the website w`
   const asked = await run("forget", "--website", "w", "--profile-id", secret)
@@ -116,7 +116,7 @@ note: copies created before now in other places still contain the data
   })
 })
 
-test("it names exactly the copies that still contain the person", async () => {
+test("forget names exactly the copies that still contain the person", async () => {
   const backups = folder.file("backups")
   mkdirSync(backups)
   const copy = (name: string) => join(backups, name)
@@ -140,7 +140,7 @@ test("it names exactly the copies that still contain the person", async () => {
   const named = out.split("\n").filter((line) => line.startsWith("still contains the data: "))
   expect(named).toEqual([aside, holding, unreadable].map((file) => `still contains the data: ${file}`))
   expect(out).toContain("note: delete these files")
-  // The database has no trace of the person any more; the links in the backup lead to the events.
+  // The database has no trace of the person any more, so the events are found through the links in the backup.
   rmSync(unreadable)
   rmSync(aside)
   const again = JSON.parse((await run(...forget, "--anonymous-id", "laptop", "--json")).out)
@@ -149,7 +149,7 @@ test("it names exactly the copies that still contain the person", async () => {
   expect(nobody.backups).toEqual([])
 })
 
-test("with hashed ids, a backup of the same day is named", async () => {
+test("with hashed ids, forget names a backup of the same day", async () => {
   const backup = folder.file("databuddy-20260101T000000Z.db")
   await fill("private")
   expect((await run("backup", backup)).code).toBe(0)
@@ -166,7 +166,7 @@ test("an unreadable backup folder is reported, after the deletion", async () => 
   expect(traces()).toEqual([])
 })
 
-test("over HTTP it does the same, and responds when it is done", async () => {
+test("over HTTP, the deletion is the same, and the response is sent once it is done", async () => {
   await fill()
   const answer = await post("/v1/websites/w/forget", { profileId: secret })
   expect(answer).toEqual({
@@ -184,7 +184,7 @@ test("over HTTP it does the same, and responds when it is done", async () => {
   expect(traces()).toEqual([])
 })
 
-test("with hashed ids, it reports that only those of the day could be matched", async () => {
+test("with hashed ids, forget reports that only today's events can be matched", async () => {
   await fill("private")
   const note = expect.stringContaining("only today's events (UTC) can be matched")
   const asked = await run("forget", "--website", "private", "--anonymous-id", "laptop")

@@ -6,7 +6,8 @@ import { accepted, plainEvent } from "./contract/cases.ts"
 import { secrets } from "./contract/seed.ts"
 import { ContractServer, successOf } from "./contract/server.ts"
 
-// Requests with broken framing, over raw sockets. A request without a success is not stored, and other clients are unaffected.
+// Requests with broken framing, over raw sockets. A request that does not succeed is not stored, and other clients are
+// not affected.
 
 let world: ContractServer
 
@@ -55,7 +56,7 @@ describe("complete requests over a raw socket", () => {
     "an empty one in chunks": { bytes: head(chunked) + chunk(""), answers: [400], stored: 0 },
     "one without a length": { bytes: head({}), answers: [400], stored: 0 },
     "bad JSON in chunks": { bytes: head(chunked) + chunk("{") + chunk(""), answers: [400], stored: 0 },
-    "one that asks to be told to continue": {
+    "one with Expect: 100-continue": {
       bytes: head({ "Content-Length": json.length, Expect: "100-continue" }) + json,
       answers: [100, 200],
       stored: 1,
@@ -67,7 +68,7 @@ describe("complete requests over a raw socket", () => {
     },
   }
   for (const [what, { bytes, answers, stored }] of Object.entries(cases)) {
-    test(`${what}: ${answers}`, async () => {
+    test(`${what} gets ${answers}`, async () => {
       using one = line()
       const last = world.lastId()
       one.send(bytes)
@@ -80,20 +81,20 @@ describe("complete requests over a raw socket", () => {
 describe("an invalid Host header gets 400 on every path", () => {
   const hosts: Record<string, string | null> = {
     "two words": "a b",
-    nothing: "",
-    "half of a bracket": "[",
-    "no address in brackets": "[x]",
+    "an empty value": "",
+    "an unclosed bracket": "[",
+    "brackets without an address": "[x]",
     "300 characters of garbage": '%<">\\'.repeat(60),
-    "a name longer than any": "a".repeat(260),
+    "a name that is too long": "a".repeat(260),
     "a path": "a/b?c#d",
-    "a port that is none": "x:99999",
-    "a port in words": "x:http",
+    "a port that is too large": "x:99999",
+    "a port that is not a number": "x:http",
     "a user": "user@x",
     "a user and a password": "user:word@x",
-    "a name that is escaped": "a%2Fb",
+    "an escaped name": "a%2Fb",
     "two hosts": "x, y",
     "two headers": "x\r\nHost: y",
-    "letters beyond ASCII": "m\u00fcnchen.de",
+    "letters outside ASCII": "m\u00fcnchen.de",
     "a backslash": "a\\b",
   }
   const requests = [
@@ -143,8 +144,8 @@ describe("an invalid Host header gets 400 on every path", () => {
 describe("the host does not affect the path", () => {
   const answers: Record<string, { first: string; status: number; body: string }> = {
     "a fixed path": { first: "GET /health", status: 200, body: '{"status":"ok"}' },
-    "the page": { first: "GET /", status: 200, body: "<title>Databuddy</title>" },
-    "a page of the page": {
+    "the dashboard": { first: "GET /", status: 200, body: "<title>Databuddy</title>" },
+    "a page of the dashboard": {
       first: "GET /w/x/events?from=/v1/me",
       status: 200,
       body: "<title>Databuddy</title>",
@@ -160,7 +161,7 @@ describe("the host does not affect the path", () => {
       body: '{"status":"error","message":"Not found"}',
     },
     nothing: { first: "GET /nothing/v1/me", status: 404, body: '{"status":"error","message":"Not found"}' },
-    "an address in the query": {
+    "a URL in the query": {
       first: "GET /track?u=http://x/v1/me",
       status: 404,
       body: '"message":"Not found"',
@@ -172,13 +173,13 @@ describe("the host does not affect the path", () => {
       body: '"message":"Not found"',
     },
     "a backslash": { first: "GET /\\other.example/v1/me", status: 404, body: '"message":"Not found"' },
-    "a whole address": { first: "GET http://other.example/health", status: 200, body: '{"status":"ok"}' },
-    "a whole address of a short host": {
+    "an absolute URL": { first: "GET http://other.example/health", status: 200, body: '{"status":"ok"}' },
+    "an absolute URL with a short host": {
       first: "GET http://o/track?a=/v1/me",
       status: 404,
       body: '"message":"Not found"',
     },
-    "a whole address with a path in its query": {
+    "an absolute URL with a path in its query": {
       first: "GET http://o/v1/invites/none?b=/health",
       status: 404,
       body: '"code":"NOT_FOUND"',
@@ -208,7 +209,7 @@ describe("the host does not affect the path", () => {
     })
   }
 
-  test("events are accepted under each", async () => {
+  test("events are accepted with every kind of host", async () => {
     for (const Host of ["x", "nas", "[::1]:4000"]) {
       using one = line()
       one.send(head({ Host, "Content-Length": json.length }) + json)
@@ -231,23 +232,23 @@ describe("several requests on one connection", () => {
     expect(world.rowsAfter(last)).toHaveLength(3)
   })
 
-  // Bun closes a connection if the next request arrives before the last response is ready. No real client pipelines like this; no
-  // client can be told of a success that did not happen.
-  test("without waiting for responses get none: the connection is closed, and only the first is stored", async () => {
+  // Bun closes a connection if the next request arrives before the last response is ready. No real client pipelines
+  // requests like this, and no client is told of a success that did not happen.
+  test("get no responses if they do not wait for them, and only the first is stored", async () => {
     using one = line()
     const last = world.lastId()
     one.send(good.repeat(5))
     await eventually(() => one.closed)
     expect(one.statuses).toEqual([])
     await eventually(() => world.rowsAfter(last).length > 0)
-    // Earlier requests would be stored with this one or before it.
+    // Requests sent earlier would be stored with this one or before it.
     await expectUnharmed()
     expect(world.rowsAfter(last)).toHaveLength(1 + 1)
   })
 })
 
 describe("requests that arrive slowly", () => {
-  test("byte by byte are answered like any other", async () => {
+  test("byte by byte are answered like others", async () => {
     using one = line()
     const last = world.lastId()
     for (const byte of good) {
@@ -258,7 +259,7 @@ describe("requests that arrive slowly", () => {
     expect(world.rowsAfter(last)).toHaveLength(1)
   })
 
-  test("in chunks of one byte are answered like any other", async () => {
+  test("in chunks of one byte are answered like others", async () => {
     using one = line()
     const last = world.lastId()
     one.send(head(chunked))
@@ -272,7 +273,7 @@ describe("requests that arrive slowly", () => {
   })
 })
 
-describe("too large bodies", () => {
+describe("bodies that are too large", () => {
   test("are rejected by Content-Length before they are sent, with the contract's body and CORS headers", async () => {
     using one = line()
     const before = world.stored()
@@ -287,7 +288,7 @@ describe("too large bodies", () => {
     await expectUnharmed()
   })
 
-  test("leave the connection usable: after the whole body, the next request is answered", async () => {
+  test("leave the connection usable, so that the next request is answered after the whole body", async () => {
     using one = line()
     const last = world.lastId()
     one.send(head({ "Content-Length": maxBytes + 1 }))
@@ -295,13 +296,13 @@ describe("too large bodies", () => {
     one.send(good)
     const statuses = await one.answers(2)
     expect(statuses[0]).toBe(413)
-    // A server can also close here. It must not parse the rest of the body as a request.
+    // The server may also close the connection here, but must not parse the rest of the body as a request.
     expect(one.closed ? [413] : [413, 200]).toEqual(statuses)
     expect(world.rowsAfter(last)).toHaveLength(statuses.length - 1)
     await expectUnharmed()
   })
 
-  test("are rejected in chunks as soon as they exceed the limit", async () => {
+  test("in chunks are rejected as soon as they exceed the limit", async () => {
     using one = line()
     const before = world.stored()
     one.send(head(chunked))
@@ -312,7 +313,7 @@ describe("too large bodies", () => {
     await expectUnharmed()
   })
 
-  test("are accepted in chunks up to the limit", async () => {
+  test("in chunks are accepted up to the limit", async () => {
     using one = line()
     const last = world.lastId()
     const body = bodyOf(maxBytes).toString()
@@ -324,7 +325,7 @@ describe("too large bodies", () => {
   })
 })
 
-describe("broken framing gets no success, stores nothing and does no harm", () => {
+describe("broken framing gets no success, stores nothing and does not affect other clients", () => {
   const cases: Record<string, string | Buffer> = {
     "both Content-Length and Transfer-Encoding":
       head({ "Content-Length": json.length, ...chunked }) + chunk(json) + chunk(""),
@@ -333,12 +334,12 @@ describe("broken framing gets no success, stores nothing and does no harm", () =
       `\r\nContent-Length: ${json.length + 1}\r\n\r\n${json}`,
     ),
     "a negative Content-Length": head({ "Content-Length": -1 }) + json,
-    "a Content-Length in words": head({ "Content-Length": "twelve" }) + json,
+    "a Content-Length that is not a number": head({ "Content-Length": "twelve" }) + json,
     "a Content-Length beyond 64 bits": head({ "Content-Length": "9".repeat(30) }) + json,
-    "a chunk size that is no number": `${head(chunked)}zz\r\n${json}\r\n0\r\n\r\n`,
-    "a chunk that is longer than it says": `${head(chunked)}2\r\n${json}\r\n0\r\n\r\n`,
+    "a chunk size that is not a number": `${head(chunked)}zz\r\n${json}\r\n0\r\n\r\n`,
+    "a chunk that is longer than its size": `${head(chunked)}2\r\n${json}\r\n0\r\n\r\n`,
     "a chunk size beyond 64 bits": `${head(chunked)}${"f".repeat(40)}\r\n${json}\r\n0\r\n\r\n`,
-    "no HTTP at all": "hello, is anybody there?\r\n\r\n",
+    "text that is not HTTP": "hello, is anybody there?\r\n\r\n",
     TLS: Buffer.from("16030100c8010000c40303", "hex"),
     "bytes of every value": Buffer.from(Array.from({ length: 256 }, (_, index) => 255 - index)),
     "a request line without a path": good.replace("/track ", ""),
@@ -349,7 +350,7 @@ describe("broken framing gets no success, stores nothing and does no harm", () =
     "a body that ends before its Content-Length": head({ "Content-Length": 1_000 }) + json,
     "headers that do not end": head({ "Content-Length": json.length }).trimEnd(),
     "chunks that do not end": head(chunked) + chunk(json),
-    "a chunk that is cut off": `${head(chunked)}ff\r\n${json}`,
+    "a truncated chunk": `${head(chunked)}ff\r\n${json}`,
   }
   for (const [what, bytes] of Object.entries(cases)) {
     test(`${what}, then the end of the connection`, async () => {
@@ -364,14 +365,14 @@ describe("broken framing gets no success, stores nothing and does no harm", () =
     })
   }
 
-  test("a body longer than its Content-Length: the excess is rejected", async () => {
+  test("bytes beyond the Content-Length of a body are rejected", async () => {
     using one = line()
     const last = world.lastId()
     one.send(`${good}${json}\r\n\r\n`)
     await eventually(() => one.closed)
     expect(one.statuses.at(-1)).toBe(400)
     await expectUnharmed()
-    // The request before it was complete. Its response can be lost with the connection; it is stored once or not at all.
+    // The request before them was complete. It is stored at most once, and its response may be lost.
     expect(world.rowsAfter(last).length - 1).toBeLessThanOrEqual(1)
     expect(world.rowsAfter(last).length - 1).toBeGreaterThanOrEqual(one.statuses.length - 1)
   })
@@ -384,7 +385,7 @@ describe("broken framing gets no success, stores nothing and does no harm", () =
     expect(world.stored()).toEqual(before)
   })
 
-  test("a connection reset in the middle of a body", async () => {
+  test("connections that are reset in the middle of a body store nothing and log no error", async () => {
     const before = world.stored()
     for (let index = 0; index < 50; index++) {
       using one = line()

@@ -5,7 +5,7 @@ import { environment } from "../support/environment.ts"
 
 const folder = temporaryFolder()
 let server: Server
-/** Answers everything with 200, as a router's login page does. */
+/** Responds to every request with 200, as a router's login page does. */
 let other: ReturnType<typeof Bun.serve>
 
 beforeAll(async () => {
@@ -18,7 +18,7 @@ afterAll(async () => {
   folder[Symbol.dispose]()
 })
 
-/** Asynchronous, because a server of this process answers. */
+/** Asynchronous, because a server in this process must be able to respond. */
 async function health(args: string[], env: Record<string, string> = {}) {
   const run = Bun.spawn([binary, "health", ...args], {
     env: environment(env),
@@ -45,7 +45,7 @@ describe("health", () => {
 
   const openssl = Bun.which("openssl")
   test.skipIf(!openssl)(
-    `finds a server with TLS, whatever its certificate names${openssl ? "" : " (skipped: needs openssl)"}`,
+    `finds a server with TLS, whatever name its certificate has${openssl ? "" : " (skipped: needs openssl)"}`,
     async () => {
       const [cert, key] = [folder.file("server.crt"), folder.file("server.key")]
       const subject = ["-subj", "/CN=events.example.com", "-keyout", key, "-out", cert]
@@ -63,8 +63,8 @@ describe("health", () => {
 
   test.each([
     ["nothing listens", () => ["--port", "1"], "no response"],
-    ["another program answers", () => ["--port", String(other.port)], "another program is responding"],
-    ["the server speaks no TLS", () => ["--port", String(server.port), "--tls-cert", "x"], "no response"],
+    ["another program responds", () => ["--port", String(other.port)], "another program is responding"],
+    ["the server does not use TLS", () => ["--port", String(server.port), "--tls-cert", "x"], "no response"],
   ] as const)("fails if %s", async (_, args, message) => {
     const { out, err, code } = await health([...args()])
     expect(err).toContain(message)

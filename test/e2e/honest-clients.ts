@@ -7,7 +7,7 @@ export const password = "correct horse battery"
 export const domain = "example.com"
 export const names = ["viewed", "signed_up", "added", "bought", "left"]
 
-/** Requests per second of each client, however long the responses take. */
+/** Requests per second of each client, regardless of how long the responses take. */
 const rates = {
   "events by key, 5 a request": 30,
   "events by website id": 30,
@@ -16,16 +16,16 @@ const rates = {
 } as const
 export type Client = keyof typeof rates
 const clients = Object.keys(rates) as Client[]
-/** Logins are too few for a percentile, and most of their time is the hash of the password. */
+/** All clients except logins, which are too few for a percentile and spend most of their time hashing the password. */
 export const measuredClients: Client[] = [
   "events by key, 5 a request",
   "events by website id",
   "dashboard, four queries",
 ]
 
-/** Seconds that are not measured: connections are opened, and this process compiles its code. */
+/** Seconds that are not measured, because connections are opened and this process compiles its code. */
 const warmUp = 1
-/** ms until a client gives up. */
+/** Time after which a client gives up, in ms. */
 const timeout = 60_000
 
 export interface HonestOrder extends Target {
@@ -36,7 +36,7 @@ export interface HonestOrder extends Target {
 }
 
 export interface HonestReport {
-  /** ms from the time at which each request was due. */
+  /** Time from when each request was due until its response, in ms. */
   waits: Record<Client, number[]>
   /** Number of responses without success, by client and status. */
   failures: Record<string, number>

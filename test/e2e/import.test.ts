@@ -47,14 +47,14 @@ async function exported(db: string): Promise<string> {
   return out
 }
 
-/** Imports and returns the report. */
+/** Imports a file. Returns the report. */
 async function imported(file: string, db: string, expected = 0) {
   const { out, err, code } = await run("import", file, "--db", db, "--json")
   expect([code, err]).toEqual([expected, expected === 0 ? "" : expect.stringContaining("error: ")])
   return JSON.parse(out)
 }
 
-/** Stores events with an inserter, and whatever else `work` does. */
+/** Opens a database for `work`, with a function that stores events in it. */
 function fill(db: string, work: (db: Db, store: (events: Partial<EventRow>[]) => void) => void): void {
   withDatabase(folder.file(db), (db) => {
     const inserter = new EventInserter(db, dailyHash(db))
@@ -66,7 +66,7 @@ function fill(db: string, work: (db: Db, store: (events: Partial<EventRow>[]) =>
 
 const dailyHash = (db: Db) => new DailyHash(db, (bytes) => crypto.getRandomValues(bytes))
 
-/** Everything that can be stored, odd and plain. */
+/** Fills a database with everything that can be stored, both odd and ordinary. */
 function fillWithAll(db: string, plain = 1_000): void {
   fill(db, (db, store) => {
     const settings = { domain: "a.com", name: "Ä 🎉", allowedOrigins: ["b.com"], anonymize: "daily" as const }
@@ -95,7 +95,7 @@ function fillWithAll(db: string, plain = 1_000): void {
   })
 }
 
-test("an export is restored with the same ids, and exporting it again gives the same bytes", async () => {
+test("an export is restored with the same ids, and exporting it again returns the same bytes", async () => {
   fillWithAll("a.db")
   const first = await exported("a.db")
   writeFileSync(folder.file("a.ndjson"), first)
@@ -121,7 +121,7 @@ test("an export is restored with the same ids, and exporting it again gives the 
   expect((await run("check", "--db", "b.db")).code).toBe(0)
 }, 30_000)
 
-test("twice, gzip or not, adds nothing", async () => {
+test("a second import adds nothing, whether the file is compressed or not", async () => {
   fillWithAll("a.db")
   const first = await exported("a.db")
   writeFileSync(folder.file("a.ndjson.gz"), gzipSync(first))
@@ -137,7 +137,7 @@ test("twice, gzip or not, adds nothing", async () => {
   expect(await exported("b.db")).toBe(first)
 }, 30_000)
 
-test("killed half-way, the next run completes it, with the same ids", async () => {
+test("if an import is killed halfway, the next run completes it with the same ids", async () => {
   fillWithAll("a.db", 60_000)
   const first = await exported("a.db")
   writeFileSync(folder.file("a.ndjson"), first)
@@ -149,7 +149,7 @@ test("killed half-way, the next run completes it, with the same ids", async () =
       reader.close()
       return count
     } catch {
-      return 0 // it is not made yet
+      return 0 // the table does not exist yet
     }
   }
   await eventually(() => existsSync(folder.file("b.db")) && stored() > 5_000)
@@ -194,10 +194,10 @@ describe("into a database with other events", () => {
   })
 
   const counts: [string, number, number, number][] = [
-    ["twice in the file and never here: twice", 2, 0, 2],
-    ["twice in the file and once here: twice", 2, 1, 2],
-    ["once in the file and twice here: twice", 1, 2, 2],
-    ["three times in both: three times", 3, 3, 3],
+    ["twice in the file and not in the database is stored twice", 2, 0, 2],
+    ["twice in the file and once in the database is stored twice", 2, 1, 2],
+    ["once in the file and twice in the database is stored twice", 1, 2, 2],
+    ["three times in both is stored three times", 3, 3, 3],
   ]
   test.each(counts)("an event that is %s", async (_, inFile, here, after) => {
     const times = (count: number) => Array.from({ length: count }, () => same)
@@ -227,9 +227,9 @@ describe("into a database with other events", () => {
     ["a property", { properties: '"x"' }],
     ["the order of properties", { keys: '["b","a"]', properties: "1,2" }],
     ["no properties", { keys: "", properties: null }],
-    ["empty ones", { keys: "[]", properties: "" }],
+    ["empty properties", { keys: "[]", properties: "" }],
   ]
-  test("a difference in any field makes another event", async () => {
+  test("events that differ in any field are different events", async () => {
     fill("a.db", (_, store) => store([{}, { keys: '["a","b"]', properties: "2,1" }]))
     fill("b.db", (_, store) => store(differences.map(([, changes]) => changes)))
     writeFileSync(folder.file("b.ndjson"), await exported("b.db"))
@@ -269,7 +269,7 @@ describe("into a database with other events", () => {
   })
 })
 
-test("while a server runs it continues to store events, and imported data is visible immediately", async () => {
+test("a server stores events during an import, and sees the imported data immediately", async () => {
   fillWithAll("a.db", 3_000)
   const first = await exported("a.db")
   writeFileSync(folder.file("a.ndjson"), first)
@@ -326,12 +326,12 @@ test("a website keeps an id that only earlier versions allowed", async () => {
   expect([report.websites.added, report.events.added]).toEqual([1, 1])
 })
 
-test("a byte order mark at the start of a file, or of one appended to it, is ignored", async () => {
+test("a byte order mark is ignored at the start of a file and of a file appended to it", async () => {
   const line = (name: string) =>
     `\ufeff${JSON.stringify({ type: "event", website_id: null, name, timestamp: now })}\n`
   writeFileSync(folder.file("x.ndjson"), line("a") + line("b"))
   expect(await imported("x.ndjson", "a.db")).toMatchObject({ events: { added: 2 }, refused: { total: 0 } })
-  // Ids have gaps where events are gone: a rebuild counts events.
+  // Ids have gaps where events were deleted, so a rebuild must not derive the number of events from the ids.
   withDatabase(folder.file("a.db"), (db) => db.exec("update event_rows set id = id + 100 where id = 2"))
   const { out } = await run("rebuild", "--db", "a.db", "--json")
   expect(JSON.parse(out).events).toBe(2)
@@ -381,54 +381,54 @@ describe("a line that cannot be imported", () => {
     })
   const numbered = (count: number) => Array.from({ length: count }, (_, index) => [`t${index}`, index])
   const rejections: [string, string, string][] = [
-    ["no JSON", "{", "not_json"],
+    ["invalid JSON", "{", "not_json"],
     ["half a line", line().slice(0, 20), "not_json"],
-    ["no object", '"event"', "not_json"],
+    ["a JSON string", '"event"', "not_json"],
     ["an unknown type", '{"type":"key"}', "unknown_type"],
     ["no type", "{}", "unknown_type"],
     ["an unknown website", line({ website_id: "nobody" }), "website_unknown"],
     ["no name", line({ name: "" }), "invalid"],
-    ["a name too long", line({ name: "x".repeat(257) }), "invalid"],
+    ["a name that is too long", line({ name: "x".repeat(257) }), "invalid"],
     ["no time", line({ timestamp: "yesterday" }), "invalid"],
-    ["a time after all times", line({ timestamp: 1e15 }), "invalid"],
+    ["a time too far in the future", line({ timestamp: 1e15 }), "invalid"],
     ["a time in seconds", line({ timestamp: now / 1_000 }), "invalid"],
     ["a time before 2000", line({ timestamp: Date.UTC(2000, 0, 1) - 1 }), "invalid"],
     ["a time with a fraction", line({ timestamp: now + 0.5 }), "invalid"],
-    ["a receipt in seconds", line({ received_at: now / 1_000 }), "invalid"],
+    ["a time of receipt in seconds", line({ received_at: now / 1_000 }), "invalid"],
     [
       "a time more than an hour after its receipt",
       line({ timestamp: now + 3_600_001, received_at: now }),
       "invalid",
     ],
-    ["a key too long", line({ properties: { ["k".repeat(129)]: 1 } }), "invalid"],
+    ["a key that is too long", line({ properties: { ["k".repeat(129)]: 1 } }), "invalid"],
     [
       "a number beyond a double",
       line({ properties: { a: "beyond" } }).replace('"beyond"', "1e400"),
       "invalid",
     ],
     ["65 levels", line({ properties: JSON.parse(`${'{"a":'.repeat(65)}1${"}".repeat(65)}`) }), "invalid"],
-    ["a namespace too long", line({ namespace: "x".repeat(65) }), "invalid"],
-    ["a session id too long", line({ session_id: "x".repeat(257) }), "invalid"],
-    ["an event id too long", line({ event_id: "x".repeat(513) }), "invalid"],
-    ["a path too long", line({ path: "x".repeat(2_049) }), "invalid"],
+    ["a namespace that is too long", line({ namespace: "x".repeat(65) }), "invalid"],
+    ["a session id that is too long", line({ session_id: "x".repeat(257) }), "invalid"],
+    ["an event id that is too long", line({ event_id: "x".repeat(513) }), "invalid"],
+    ["a path that is too long", line({ path: "x".repeat(2_049) }), "invalid"],
     ["a profile with a NUL", profile({ profile_id: "a\0" }), "invalid"],
     ["a profile with a NUL in a column", profile({ traits: { email: "a\0@b.c" } }), "invalid"],
     ["a profile with too many traits", profile({ traits: Object.fromEntries(numbered(201)) }), "invalid"],
-    ["a profile with too long traits", profile({ traits: { a: "x".repeat(16_384) } }), "invalid"],
+    ["a profile with traits that are too long", profile({ traits: { a: "x".repeat(16_384) } }), "invalid"],
     ["a profile with a time in seconds", profile({ updated_at: now / 1_000 }), "invalid"],
     ["a profile updated tomorrow", profile({ updated_at: Date.now() + 90_000_000 }), "invalid"],
     ["a link with a NUL", link({ anonymous_id: "\0" }), "invalid"],
-    ["a link in seconds", link({ linked_at: now / 1_000 }), "invalid"],
-    ["an id that is none", line({ id: -1 }), "invalid"],
+    ["a link with a time in seconds", link({ linked_at: now / 1_000 }), "invalid"],
+    ["an invalid id", line({ id: -1 }), "invalid"],
     ["an unknown field", line({ color: "red" }), "invalid"],
-    ["properties that are none", line({ properties: [] }), "invalid"],
-    ["too many properties", line({ properties: { a: "x".repeat(33_000) } }), "invalid"],
+    ["properties that are not an object", line({ properties: [] }), "invalid"],
+    ["properties that are too large", line({ properties: { a: "x".repeat(33_000) } }), "invalid"],
     ["a NUL", line({ path: "\0" }), "invalid"],
     ["half a pair", '{"type":"event","website_id":null,"name":"\\ud800","timestamp":1}', "invalid"],
-    ["too long a line", line({ properties: { a: "x".repeat(1_100_000) } }), "not_json"],
-    ["a website of nowhere", '{"type":"website","id":"x"}', "invalid"],
+    ["a line that is too long", line({ properties: { a: "x".repeat(1_100_000) } }), "not_json"],
+    ["a website without a domain", '{"type":"website","id":"x"}', "invalid"],
     [
-      "a website with a blank in its id",
+      "a website with a space in its id",
       '{"type":"website","id":"a b","domain":"a.com","name":"a","allowed_origins":[],"anonymize":"off","retain_ms":null,"created_at":1,"paused_at":null}',
       "invalid",
     ],
@@ -462,7 +462,7 @@ describe("a line that cannot be imported", () => {
     expect(out).toContain("and 3 more")
   })
 
-  test("is printed for people", async () => {
+  test("is described in the text output", async () => {
     writeFileSync(folder.file("x.ndjson"), `${line()}\n${line({ website_id: "nobody" })}\n`)
     const { out, err, code } = await run("import", "x.ndjson")
     expect(code).toBe(1)
@@ -472,7 +472,7 @@ describe("a line that cannot be imported", () => {
     expect(err).toContain("1 of 2 lines")
   })
 
-  test("includes another event with an existing event_id", async () => {
+  test("can be a different event with an existing event_id", async () => {
     const twice = [line({ event_id: "e", name: "first" }), line({ event_id: "e", name: "second" })]
     writeFileSync(folder.file("x.ndjson"), twice.join("\n"))
     for (const added of [1, 0]) {
@@ -482,7 +482,7 @@ describe("a line that cannot be imported", () => {
     }
   })
 
-  test("an id that would leave no room for others is replaced", async () => {
+  test("an id so large that later events could not get ids is replaced", async () => {
     writeFileSync(folder.file("x.ndjson"), [line({ id: 9e15 }), line({ name: "b" })].join("\n"))
     expect((await imported("x.ndjson", "b.db")).events).toEqual({ added: 2, present: 0, renumbered: 2 })
   })
@@ -533,7 +533,7 @@ test("events from other programs need only a name and a time", async () => {
   expect(JSON.parse(first)).toMatchObject({ id: 1, received_at: now + 1, credential: "key", crawler: false })
 })
 
-test("on a terminal it shows its progress", async () => {
+test("on a terminal, the import shows its progress", async () => {
   fillWithAll("a.db", 20_000)
   writeFileSync(folder.file("a.ndjson"), await exported("a.db"))
   const command = [binary, "import", "a.ndjson", "--db", "b.db"].map((word) => `'${word}'`).join(" ")
@@ -547,10 +547,10 @@ test("on a terminal it shows its progress", async () => {
   expect(readFileSync(folder.file("typescript"), "utf8")).toMatch(/\r\d+ %, [\d,]+ lines/)
 })
 
-test("adds all rows to the column blocks if no server runs", async () => {
+test("an import adds all rows to the column blocks if no server is running", async () => {
   const line = (index: number) =>
     JSON.stringify({ type: "event", website_id: null, name: `n${index % 3}`, timestamp: now + index })
-  // More than are sealed on the way.
+  // More rows than are sealed at once during the import.
   const lines = Array.from({ length: 140_000 }, (_, index) => line(index))
   writeFileSync(folder.file("many.ndjson"), `${lines.join("\n")}\n`)
   await imported(folder.file("many.ndjson"), folder.file("many.db"))

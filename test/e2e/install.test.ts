@@ -5,7 +5,7 @@ import { curlSnippet, nodeSnippet, type Target } from "../../src/dashboard/insta
 import { openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { repository } from "../support/repository.ts"
 
-// Runs the snippets that the dashboard shows. Those for a web page run in a browser: test/browser/install.test.ts.
+// Runs the snippets that the dashboard shows. test/browser/install.test.ts runs those for web pages in a browser.
 
 const folder = temporaryFolder()
 let server: Server
@@ -52,7 +52,7 @@ function newest(): unknown {
 const curl = Bun.which("curl")
 
 test.skipIf(!curl)(
-  `the line for a shell sends an event of the website${curl ? "" : " (skipped: needs curl)"}`,
+  `the curl snippet sends an event for the website${curl ? "" : " (skipped: needs curl)"}`,
   () => {
     const { stdout } = Bun.spawnSync(["bash", "-c", curlSnippet(target())])
     expect(stdout.toString()).toBe('{"status":"success","type":"custom_event","count":1}')
@@ -68,7 +68,7 @@ test.skipIf(!curl)(
   },
 )
 
-test.skipIf(!curl)("it names an origin for a website that lists some", async () => {
+test.skipIf(!curl)("the curl snippet sends an origin for a website that lists origins", async () => {
   const listing = { domain: "shop.example.com", allowedOrigins: ["other.example.com"] }
   const made = await v1<{ website: { id: string } }>("websites", listing)
   const its = { website: made.website.id }

@@ -13,7 +13,7 @@ const skipped = command === undefined ? " (skipped: needs root with CAP_SYS_ADMI
 describe.skipIf(command === undefined)(`where there is nothing but the binary${skipped}`, () => {
   const jailed = () => makeJail(command ?? [])
 
-  test("databuddy version prints the versions of itself, its commit, Bun, SQLite, the time zone database and the country table", async () => {
+  test("databuddy version prints its version and commit, and the versions of what it contains", async () => {
     using jail = jailed()
     const run = await finished(jail.start(["version"]))
     expect(run).toMatchObject({ code: 0, errors: "" })
@@ -77,7 +77,7 @@ async function finished(run: JailedProcess) {
   return { output, errors, code }
 }
 
-/** Reads what the process prints until a part of it matches, and leaves the pipe open for what it prints later. */
+/** Reads the output of a process until part of it matches, and leaves the pipe open for later output. */
 async function firstMatch(run: JailedProcess, pattern: RegExp): Promise<string> {
   const reader = run.stdout.pipeThrough(new TextDecoderStream()).getReader()
   let output = ""

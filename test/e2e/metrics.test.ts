@@ -44,7 +44,7 @@ test("/metrics is open to this machine with --metrics local, but not through a p
 })
 
 test.each(["none", "empty"])(
-  "a token file that is %s is refused at start, and no database is made",
+  "an unusable token file (%s) makes the start fail, and no database is created",
   async (name) => {
     writeFileSync(folder.file("empty"), " \n")
     const file = folder.file(name)

@@ -5,18 +5,18 @@ import { type Server, startServer, temporaryFolder, withDatabase } from "../harn
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-// Names that would do something where they are shown. What the rules refuse is put into the database behind their back,
-// as an older version or another program could have.
+// Names that would have an effect where they are shown. Names that the validation rejects are written directly to the
+// database, as an older version or another program could have done.
 
 const odd: Record<string, string> = {
   HTML: "<script>alert(1)</script>",
   quotes: `"'\`; drop table websites; --`,
   "a path": "../../etc/passwd",
-  "what a shell would run": "$(reboot) `reboot` | reboot",
-  "a format": "%s%n{{name}}",
+  "shell commands": "$(reboot) `reboot` | reboot",
+  "format strings": "%s%n{{name}}",
   "a newline": "two\nlines\r\nerror: forged",
   NUL: "before\0after",
-  "a color and a cleared screen": "\u001b[31mred\u001b[2J",
+  "escapes for a color and a cleared screen": "\u001b[31mred\u001b[2J",
   "a terminal's title": "\u001b]0;owned\u0007",
   "the one-byte escape": "\u009b31mred",
   "backspaces and delete": "safe\b\b\b\b\u007f",
@@ -24,7 +24,7 @@ const odd: Record<string, string> = {
   "line separators": "one\u2028two\u2029three",
   "an emoji and Chinese": "👩‍👩‍👧 名前",
 }
-/** Characters that a terminal interprets, except the newline that ends a line. */
+/** Matches characters that a terminal interprets, except a newline. */
 const acts = /[^\P{Cc}\n]|[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
 
 const folder = temporaryFolder()
@@ -46,7 +46,7 @@ async function run(...args: string[]) {
   return { out, err, lines: (out + err).trimEnd().split("\n").length, code: await child.exited }
 }
 
-/** A website and a key that are called so; their ids. */
+/** Creates a website and a key with this name. Returns their ids. */
 function make(name: string): { website: string; key: string } {
   const settings = { domain: "localhost", name, allowedOrigins: [], anonymize: "off" as const }
   const grant = { name, scopes: ["track:events" as const], websites: null, rateLimit: null, expiresAt: null }
@@ -65,7 +65,7 @@ test("names of websites and keys are stored exactly, and listed on one line each
     const ids = made.map((one) => one[kind])
     const { out } = await run(kind, "list", "--db", server.db)
     const lines = out.trimEnd().split("\n")
-    // The heading, the items of the first start, and these.
+    // The heading, the website or key of the first start, and these.
     expect(lines).toHaveLength(2 + names.length)
     for (const id of ids) expect(lines.filter((line) => line.startsWith(id))).toHaveLength(1)
     const json = await run(kind, "list", "--json", "--db", server.db)
@@ -100,7 +100,7 @@ test("rejected events are listed on one line each, whatever their names and prop
   expect(listed.map((one) => one.names).reverse()).toEqual(names.map((name) => [name]))
 })
 
-test("an error that quotes its input is one line and a hint", async () => {
+test("an error that quotes its input has one line and a hint", async () => {
   // A NUL cannot be in an argument.
   const given = names.filter((name) => !name.includes("\0"))
   await Promise.all(

@@ -1,4 +1,5 @@
-// bun run test:tzdata, and part of test:targets: whether the time zone rules that are built in are those of the newest package.
+// Run with `bun run test:tzdata`, and as part of test:targets. Checks that the built-in time zone rules are those of
+// the newest package.
 import pkg from "../../package.json" with { type: "json" }
 import { rulesVersion } from "../../src/query/structures/tzdata.ts"
 
@@ -12,7 +13,7 @@ if (!success || newest === "") {
   process.stdout.write(`time zone rules ${rulesVersion}: ${name} ${own} is the newest\n`)
 } else {
   process.stderr.write(
-    `time zone rules ${rulesVersion} are of ${name} ${own}; the newest is ${newest}: bun add --exact ${name}\n`,
+    `time zone rules ${rulesVersion} are from ${name} ${own}, but the newest is ${newest}: bun add --exact ${name}\n`,
   )
   process.exit(1)
 }

@@ -13,7 +13,7 @@ import { createWebsite } from "../../src/store/websites.ts"
 import { openReader, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
-// A command whose output cannot be written changes nothing without reporting it.
+// A command whose output cannot be written reports it, and does not create or change a secret that it could not show.
 
 setDefaultTimeout(30_000)
 
@@ -77,7 +77,7 @@ const commands = [
 ]
 
 describe.skipIf(process.platform !== "linux")("output to a full disk", () => {
-  test.each(commands)("is an error of databuddy %s", (command) => {
+  test.each(commands)("makes databuddy %s fail", (command) => {
     const { code, err } = shell(`"$0" ${command} > /dev/full`)
     expect([code, err]).toEqual([1, `error: ${full}\n`])
   })
@@ -88,7 +88,7 @@ describe.skipIf(process.platform !== "linux")("output to a full disk", () => {
     ["user create ada@example.com", "users"],
   ] as const
   test.each(secrets)(
-    "leaves nothing created by databuddy %s, because its secret was not shown",
+    "makes databuddy %s create nothing, because the secret was not shown",
     (command, table) => {
       const { code, err } = shell(`"$0" ${command} > /dev/full`)
       expect([code, err]).toEqual([1, `error: ${full}\n`])
@@ -120,7 +120,7 @@ describe.skipIf(process.platform !== "linux")("output to a full disk", () => {
     expect(count("invites")).toBe(0)
   })
 
-  test("ends the first start without creating a key, but no later start", () => {
+  test("makes the first start fail without creating a key, but not a later start", () => {
     const { code, err } = shell('timeout 10 "$0" serve --port 0 --db new.db > /dev/full')
     expect([code, err]).toEqual([1, expect.stringContaining("the first key cannot be shown")])
     expect([count("keys", "new.db"), count("websites", "new.db"), count("invites", "new.db")]).toEqual([
@@ -166,7 +166,7 @@ describe.skipIf(process.platform !== "linux")("output that nobody sees", () => {
       expect(state()).toEqual(before)
     })
 
-    test("is accepted where nothing secret would be shown", () => {
+    test("is accepted if no secret would be shown", () => {
       for (const command of [
         "website list",
         "website create b.com",
@@ -178,7 +178,7 @@ describe.skipIf(process.platform !== "linux")("output that nobody sees", () => {
       expect(count("users")).toBe(1)
     })
 
-    test("lets a server start without a key that nobody has", () => {
+    test("lets a server start without creating a key, which nobody would see", () => {
       const { code, err } = shell(
         `timeout --preserve-status -s TERM 2 "$0" serve --port 0 --db new.db ${redirect}`,
       )
@@ -190,7 +190,7 @@ describe.skipIf(process.platform !== "linux")("output that nobody sees", () => {
 
 describe("a reader that closes the pipe", () => {
   test.each(["export", "website list", "website list --json"])(
-    "ends databuddy %s without a word",
+    "ends databuddy %s without a message",
     (command) => {
       const { code, out, err } = shell(
         `set -o pipefail; "$0" ${command} | head -n 1 | head -c 20; exit \${PIPESTATUS[0]}`,
