@@ -7,29 +7,32 @@ export interface OverloadOptions {
   clients: number
   /** Duration of the overload. */
   seconds: number
-  /** Client counts that do not fill the queue. Each runs for a quarter of the time before the overload, the first one also after. */
+  /**
+   * Numbers of clients that do not fill the queue. Each runs for a quarter of `seconds` before the overload, and the
+   * first one also after it.
+   */
   few: [number, ...number[]]
-  /** Capacity of the queue in events: less than the clients send at once, so that some requests are rejected. */
+  /** Capacity of the queue in events. It must be less than the clients send at once, so that requests are rejected. */
   queue: number
-  /** ms for which another process holds the write lock, then releases it. */
+  /** For how long another process alternately holds and releases the write lock, in ms. */
   held: number
   left: number
 }
 
 export interface OverloadReport {
-  /** Responses by status, and `broken` connections: of each few before, of all, of the first few after. */
+  /** Numbers of responses by status, and of `broken` connections. `before` has an entry for each entry of `few`. */
   before: Statuses[]
   during: Statuses
   afterwards: Statuses
   /** Status of the first request after the overload. */
   first: number
-  /** Events acknowledged per second, for each few. */
+  /** Events acknowledged per second, for each entry of `few`. */
   best: number[]
   goodput: number
   goodputAfterwards: number
   answered: number
   stored: number
-  /** Resident memory in MB: before, and the peaks of the first and second half of the overload. */
+  /** Resident memory in MB: before the overload, and the peaks of its first and second half. */
   memory: { before: number; firstHalf: number; secondHalf: number }
   /** /health during the overload: requests, failures to respond with 200 within 10 s, and the longest wait in ms. */
   health: { asked: number; missed: number; longest: number }
@@ -38,11 +41,14 @@ export interface OverloadReport {
 type Statuses = Record<string, number>
 
 const perRequest = 10
-/** Share of the best goodput required under overload and after it. */
+/** Fraction of the best goodput that is required during the overload and after it. */
 const minGoodputShare = 0.8
-/** Extra MB allowed under overload: 2,000 connections with a request and a response each, a full queue, and its commit. */
+/**
+ * Extra memory allowed under overload, in MB: 2,000 connections with a request and a response each, a full queue, and
+ * its commit.
+ */
 const maxExtraMemory = 200
-/** Allowed ratio of memory in the second half to the first; above it, memory leaks. */
+/** Maximum ratio of the memory in the second half to that in the first half. A higher ratio suggests a memory leak. */
 const maxGrowth = 1.15
 
 export async function overload(options: OverloadOptions): Promise<OverloadReport> {
@@ -81,7 +87,7 @@ export async function overload(options: OverloadOptions): Promise<OverloadReport
   }
 }
 
-/** Violations of what must hold on any machine; empty if there are none. */
+/** Returns violations of what must hold on any machine. */
 export function violationsOf(report: OverloadReport): string[] {
   const { before, during, afterwards, first, answered, stored, memory, health } = report
   const others = Object.keys(during).filter((status) => !["200", "503", "429"].includes(status))
@@ -90,17 +96,17 @@ export function violationsOf(report: OverloadReport): string[] {
   return [
     ...others.map((status) => `${during[status]} of the clients' requests got ${status}`),
     ...few.map((status) => `some of the few clients' requests got ${status}`),
-    ...(during["503"] ? [] : ["nothing was refused: that was no overload"]),
-    ...(stored === answered ? [] : [`${answered} events were answered and ${stored} stored`]),
+    ...(during["503"] ? [] : ["no request was rejected, so there was no overload"]),
+    ...(stored === answered ? [] : [`${answered} events were acknowledged, but ${stored} are stored`]),
     ...(first === 200 ? [] : [`the first request afterwards got ${first}`]),
-    ...(peak - memory.before <= maxExtraMemory ? [] : [`memory went from ${memory.before} to ${peak} MB`]),
+    ...(peak - memory.before <= maxExtraMemory ? [] : [`memory grew from ${memory.before} to ${peak} MB`]),
     ...(health.asked > 0 && health.missed === 0
       ? []
       : [`/health missed ${health.missed} of ${health.asked}`]),
   ]
 }
 
-/** Slowdowns over a minute on an idle machine; empty if there are none. */
+/** Returns slowdowns. The limits are meant for an overload of a minute on an idle machine. */
 export function slowdownsOf({ best, goodput, goodputAfterwards, memory }: OverloadReport): string[] {
   const [same = 0] = best
   const most = Math.max(...best)
@@ -182,7 +188,7 @@ function countEvents(path: string): number {
   }
 }
 
-/** Sends requests back to back over each connection; waits for pending responses at the end. */
+/** Sends requests back to back over each connection, and waits for pending responses at the end. */
 async function sendLoad(port: number, key: string, clients: number, seconds: number): Promise<Loaded> {
   const body = JSON.stringify(Array(perRequest).fill({ name: "load", properties: { n: 1 } }))
   const request = `POST /track HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
@@ -210,7 +216,7 @@ async function sendLoad(port: number, key: string, clients: number, seconds: num
   return { seconds: (performance.now() - started) / 1_000, statuses }
 }
 
-/** Takes and releases the write lock forever. */
+/** Takes and releases the write lock in an endless loop. */
 function slow({ path, held, left }: { path: string; held: number; left: number }): void {
   const db = new Database(path)
   db.pragma("busy_timeout = 1000")

@@ -1,6 +1,6 @@
-// bun run test:proxies [--restarts N] [--clients N] [--seed S] [caddy|haproxy|nginx]…: the proxy configurations of
-// src/server/README.md with the real proxies: under load, while the server restarts, and with the server below a path. Proxies that are
-// not installed are skipped, by name.
+// Run with `bun run test:proxies [--restarts N] [--clients N] [--seed S] [caddy|haproxy|nginx]…`. Tests the proxy
+// configurations of src/server/README.md with the real proxies: under load while the server restarts, and with the
+// server below a path. Skips proxies that are not installed, and prints their names.
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:net"
@@ -12,7 +12,7 @@ import { mulberry32, picker } from "../support/random.ts"
 
 interface Place {
   folder: string
-  /** Ports that the proxy listens on and that the server does. */
+  /** Ports on which the proxy and the server listen. */
   front: number
   back: number
 }
@@ -20,9 +20,9 @@ interface Place {
 interface Proxy {
   command: (config: string) => string[]
   version: string[]
-  /** The page's text as a complete configuration for this machine: without TLS, on the test's ports. */
+  /** Returns a code block of the page as a complete configuration, without TLS and with the test's ports. */
   config: (text: string, place: Place) => string
-  /** Changes the page's configuration for a path as the page says, so that the proxy removes the path. */
+  /** Changes the page's configuration for a path as the page describes, so that the proxy removes the path. */
   removePath?: (text: string) => string
 }
 
@@ -54,9 +54,9 @@ const proxies: Record<"caddy" | "haproxy" | "nginx", Proxy> = {
       const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map((name) => `${name}_temp_path ${folder}/${name};`)
         .join(" ")
-      // Run by root, its workers would be another user, who cannot look into the folder.
+      // If root runs nginx, its workers would run as another user, who cannot read the folder.
       const user = process.getuid?.() === 0 ? "user root; " : ""
-      // Debian's way to load modules.
+      // Debian loads modules this way.
       return `${user}include /etc/nginx/modules-enabled/*.conf;
 error_log ${folder}/error.log; pid ${folder}/nginx.pid;
 events {}
@@ -72,28 +72,31 @@ ${http}}
 type Name = keyof typeof proxies
 const names = Object.keys(proxies) as Name[]
 
-/** ms between two restarts, and while the server is down: of the first restart, and of the others. */
+/** Time between two restarts, and the downtime of the first restart and of the others, in ms. */
 const quiet = 1_500
 const longGap = 4_000
 const shortGap = 200
-/** ms between two requests of a client, at most. */
+/** Maximum time between two requests of a client, in ms. */
 const pause = 20
-/** Bytes of padding in one of ten bodies, at most. */
+/** Maximum padding in bytes. One in ten bodies is padded. */
 const padding = 200_000
-/** ms for one request, longer than any of the proxies holds it. */
+/** Timeout of a request in ms, longer than any of the proxies holds a request. */
 const patience = 40_000
 
 interface Report {
-  /** Number of responses by status; requests without a response by the name of the error. */
+  /** Number of requests by the status of the response, or by the name of the error if there was no response. */
   answers: Record<string, number>
-  /** Events answered 200 that are not stored, and events stored more than once. */
+  /** Number of acknowledged events that are not stored, and of events that are stored more than once. */
   lost: number
   doubled: number
-  /** ms; that of the slowest request. */
+  /** Duration of the slowest request, in ms. */
   slowest: number
 }
 
-/** Starts a proxy with a configuration of the page, and waits until it passes requests on to `path`. Returns a function that stops it. */
+/**
+ * Starts a proxy with a configuration from the page, and waits until it forwards requests to `path`. Returns a function
+ * that stops it.
+ */
 async function startProxy(
   name: Name,
   text: string,
@@ -122,12 +125,12 @@ async function startProxy(
     )
   await eventually(answers, { timeout: 10_000 }).catch(async () => {
     await stop()
-    throw new Error(`${name} does not answer: ${said}`)
+    throw new Error(`${name} does not respond: ${said}`)
   })
   return stop
 }
 
-/** The configurations of a proxy on the page: the first is for restarts, the second for a path. */
+/** Returns the configurations of a proxy from the page: one for restarts, and one for a path if the page has it. */
 function configurationsOf(name: Name): [restarts: string, path: string | undefined] {
   const [restarts, path, ...more] = codeBlocks(documentation, name)
   if (
@@ -139,7 +142,7 @@ function configurationsOf(name: Name): [restarts: string, path: string | undefin
   return [restarts, path]
 }
 
-/** Uses a server with --base-path through a proxy. Throws if something does not work. */
+/** Tests a server with --base-path through a proxy. Throws if something does not work. */
 async function runBelowPath(name: Name, text: string): Promise<void> {
   using folder = temporaryFolder()
   const place = { folder: folder.path, front: await freePort(), back: await freePort() }
@@ -252,7 +255,7 @@ async function run(name: Name, clients: number, restarts: number, seed: number):
   }
 }
 
-/** The event stream is passed on as it is written, without buffering. */
+/** Waits until the event stream shows an event. Fails if the proxy buffers the stream. */
 async function hearsEvents(url: string, key: string): Promise<void> {
   const headers = { Authorization: `Bearer ${key}` }
   const stop = new AbortController()
@@ -270,7 +273,7 @@ async function hearsEvents(url: string, key: string): Promise<void> {
   await sent
 }
 
-/** While events get 503, the proxy still passes everything else on. */
+/** Checks that the proxy still forwards other requests while events get 503. */
 async function showsPagesOnFullDisk(front: number, key: string): Promise<void> {
   const page = () => fetch(`http://127.0.0.1:${front}/`).then(({ status }) => status)
   await eventually(async () => (await page()) === 200, { timeout: patience })
@@ -280,10 +283,10 @@ async function showsPagesOnFullDisk(front: number, key: string): Promise<void> {
     headers,
     body: '{"name":"full"}',
   })
-  if (event.status !== 503) throw new Error(`on a full disk an event got ${event.status}`)
+  if (event.status !== 503) throw new Error(`on a full disk, an event got ${event.status}`)
 }
 
-/** The flag of the systemd unit that delays the shutdown. */
+/** Returns the flag with which the systemd unit delays the shutdown. */
 function unitFlags(): string[] {
   const unit = readPage("src/release/linux/databuddy.service")
   const flag = /--shutdown-delay \d+/.exec(unit)?.[0]
@@ -334,7 +337,7 @@ for (const name of names) {
   for (const [way, text] of path === undefined
     ? []
     : ([
-        ["passes the path on", path],
+        ["keeps the path", path],
         ["removes the path", proxies[name].removePath?.(path) ?? ""],
       ] as const)) {
     const problem = await runBelowPath(name, text).then(

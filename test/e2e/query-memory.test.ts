@@ -2,13 +2,13 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Server, startServer, temporaryFolder } from "../harness.ts"
 import { memoryOf } from "../support/memory.ts"
 
-// Concurrent queries of many callers together stay within the memory limit. Only Linux has a process's memory in a file.
+// Concurrent queries together stay within the memory limit. Only Linux provides a process's memory in a file.
 
-/** MiB */
+/** Limit for the memory of all queries, in MiB. */
 const queryMemory = 64
-/** MiB that the process takes without queries, and of garbage that is not collected yet. */
+/** Memory that the process needs besides queries, including garbage that is not collected yet, in MiB. */
 const beside = 220
-/** Some 12 MB of groups in each breakdown. */
+/** With this many values, each breakdown needs about 12 MB for its groups. */
 const distinctValues = 40_000
 
 let folder: ReturnType<typeof temporaryFolder>
@@ -54,7 +54,7 @@ interface Answer {
 }
 
 test.skipIf(process.platform !== "linux")(
-  "twelve breakdowns by a property with very many values stay within the memory of queries",
+  "twelve concurrent breakdowns by a property with many values stay within the query memory",
   async () => {
     let most = 0
     const timer = setInterval(() => {
@@ -63,7 +63,7 @@ test.skipIf(process.platform !== "linux")(
     const answers = await Promise.all(
       Array.from({ length: 12 }, async (_, index) => {
         const breakdown = { name: "events", by: ["property.item"], measures: ["events", "users", "sessions"] }
-        // None of them can use a cached result of another.
+        // The filters differ, so that no query can use the cached result of another.
         const filters = [{ field: "anonymous_id", op: "ne", value: `nobody ${index}` }]
         const response = await post(`/v1/query?website_id=${siteOf(server)}`, {
           parameters: [breakdown],
@@ -87,7 +87,7 @@ test.skipIf(process.platform !== "linux")(
   },
 )
 
-test("the log says at start what memory is planned for", () => {
+test("the log shows the memory plan at the start", () => {
   const line =
     server
       .output()

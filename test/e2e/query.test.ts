@@ -54,7 +54,7 @@ async function run(args: string[], env: Record<string, string> = {}) {
 const ofFile = (...args: string[]) => run([...args, "--db", server.db])
 const ofServer = (...args: string[]) => run([...args, "--url", server.url], { DATABUDDY_KEY: server.key })
 
-test("events and a property are queried with one command", async () => {
+test("one command queries events by a property", async () => {
   const { code, out, err } = await ofFile("query", "custom_events", "--last", "7d", "--by", "property.plan")
   expect({ code, err }).toEqual({ code: 0, err: "" })
   const [title, empty, heading, ...lines] = out.trimEnd().split("\n")
@@ -72,7 +72,7 @@ test("events and a property are queried with one command", async () => {
 test.each([
   ["week", "the previous calendar week; use --last 7d for the last 7 days"],
   ["month", "the previous calendar month; use --last 30d for the last 30 days"],
-])("--last %s says that it is %s, and what to ask where nothing is in it", async (last, words) => {
+])("--last %s shows that it means %s, and suggests other ranges if it is empty", async (last, words) => {
   const { out } = await ofFile("query", "events", "--by", "path", "--last", last, "--where", "path=/nowhere")
   const [title, , ...lines] = out.trimEnd().split("\n")
   expect(title).toEndWith(` UTC: ${words}`)
@@ -120,7 +120,7 @@ test.each(filters)("--where %p selects events", async (filter, plans) => {
   expect(data.map((row: Record<string, unknown>) => row["property.plan"])).toEqual(plans)
 })
 
-test("a server returns the same as the file", async () => {
+test("a server returns the same results as the file", async () => {
   const args = ["query", "goals", "--step", "bought where property.total>10 and path=/shop", "--json"]
   const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args)])
   expect(JSON.parse(file.out).data).toEqual([
@@ -134,7 +134,7 @@ test.each([
   ["bought WHERE property.total>10", 1],
   ["bought where path=/shop and property.city='Paris, TX'", 1],
   ['{"name":"bought","filters":[{"field":"property.total","op":"gt","value":10}]}', 1],
-])("--step %p is one event", async (step, completions) => {
+])("--step %p matches one event", async (step, completions) => {
   const { out } = await ofFile("query", "goals", "--step", step, "--json")
   expect(JSON.parse(out).data).toMatchObject([{ completions }])
 })
@@ -157,13 +157,13 @@ test.each([
   ["year", / UTC, compared to 2025-03-01 00:00 to 2025-04-01 00:00 UTC$/],
   ["weekdays", / UTC, compared to 2026-01-25 00:00 to 2026-02-25 00:00 UTC$/],
   ["2026-01-05..2026-01-06", / UTC, compared to 2026-01-05 00:00 to 2026-01-07 00:00 UTC$/],
-])("--compare %s names the period", async (comparison, words) => {
+])("--compare %s shows the period that it compares with", async (comparison, words) => {
   const range = ["--from", "2026-03-01", "--to", "2026-03-31"]
   const { out } = await ofFile("query", "custom_events_summary", ...range, "--compare", comparison)
   expect(out.split("\n")[0]).toMatch(words)
 })
 
-test("movers name the values that explain a change, and compare without being asked to", async () => {
+test("movers show the values that explain a change, and compare by default", async () => {
   const args = ["query", "movers", "--last", "2d", "--where", "event_name=bought", "--measure", "events"]
   const [file, remote] = await Promise.all([ofFile(...args), ofServer(...args, "--json")])
   const [title, , heading, ...lines] = file.out.trimEnd().split("\n")
@@ -214,7 +214,7 @@ const complaints: [string, string[], RegExp][] = [
     ],
   ),
   [
-    "a list with nothing behind its comma",
+    "a list that ends with a comma",
     ["query", "custom_events", "--where", "property.plan in pro,"],
     /^error: property.plan in pro,: a value in the list is empty/,
   ],
@@ -228,7 +228,7 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "custom_events", "--where", '{"field":"path","op":"EQ","value":"/x"}'],
     /^error: the operator in --where must be eq, .* or exists, not "EQ"/,
   ],
-  ["a field to break down by", ["query", "events", "--by", "Path"], /^error: --by must be .* not "Path"/],
+  ["a breakdown in another case", ["query", "events", "--by", "Path"], /^error: --by must be .* not "Path"/],
   [
     "a measure in another case",
     ["query", "events", "--by", "path", "--measure", "Users"],
@@ -249,7 +249,7 @@ const complaints: [string, string[], RegExp][] = [
     ["query", "funnel", "--step", "a", "--step", "b", "--window", "1x"],
     /^error: --window must be a duration/,
   ],
-  ["an unknown zone", ["query", "events", "--zone", "Nope"], /^error: --zone must be a time zone/],
+  ["an unknown time zone", ["query", "events", "--zone", "Nope"], /^error: --zone must be a time zone/],
   ["a day that does not exist", ["query", "events", "--from", "2026-02-30"], /^error: --from must be/],
   [
     "a range that ends before it starts",
@@ -264,7 +264,7 @@ test.each(complaints)("%s is reported", async (_, args, complaint) => {
   expect(err).toMatch(complaint)
 })
 
-test("the overview has the numbers of the last 30 days", async () => {
+test("the overview shows the numbers of the last 30 days", async () => {
   const { out } = await ofFile("stats")
   expect(out).toMatch(/^last 30d +4 +2 +0 +0 +new$/m)
   expect(out).toMatch(/^▁{29}█$/m)
@@ -272,7 +272,7 @@ test("the overview has the numbers of the last 30 days", async () => {
   expect(names[0]).toMatchObject({ name: "bought", total_events: 2 })
 })
 
-test("kinds of events are queried and counted", async () => {
+test("events are queried and counted by kind", async () => {
   const db = folder.file("pages.db")
   const line = { type: "event", website_id: null, timestamp: Date.now() - 1_000, anonymous_id: "ann" }
   const lines = [
@@ -318,7 +318,7 @@ test("events tail follows the file and a server until it is stopped", async () =
   const reading = [file, remote].map(async ({ stdout }, index) => {
     for await (const chunk of stdout) outs[index] += new TextDecoder().decode(chunk)
   })
-  // Neither reports when it has started to follow.
+  // Neither command reports that it has started to follow, so events are sent until both have printed one.
   await eventually(async () => {
     await send([{ name: "live", properties: { a: 1 } }, { name: "other" }])
     await Bun.sleep(300)

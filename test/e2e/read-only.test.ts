@@ -4,7 +4,7 @@ import { type TemporaryFolder, temporaryFolder } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 
-// A backup on a disk that is mounted read-only. To root all files are writable, so that it takes a mount.
+// A backup on a disk that is mounted read-only. The test needs a mount, because root can write to every file.
 
 const canMount = process.platform === "linux" && Bun.spawnSync(["unshare", "--mount", "true"]).exitCode === 0
 const skipped = canMount ? "" : " (skipped: needs root)"
@@ -24,7 +24,7 @@ function run(...args: string[]): { code: number; out: string; err: string } {
   return { code: exitCode, out: stdout.toString(), err: stderr.toString() }
 }
 
-/** Runs the command in a mount namespace of its own, in which `disk` is read-only. */
+/** Runs a command in its own mount namespace, in which `disk` is read-only. */
 const onReadOnlyDisk = (...args: string[]) =>
   run(
     "unshare",
@@ -49,17 +49,17 @@ const commands = [
 ]
 
 test.skipIf(!canMount)(
-  `commands that read work on a read-only disk, for a backup and for a copied file${skipped}`,
+  `commands that only read work on a read-only disk, for a backup and for a copied file${skipped}`,
   () => {
     const db = folder.file("a.db")
     expect(run(binary, "website", "create", "example.com", "--db", db)).toMatchObject({ code: 0 })
     expect(run(binary, "backup", `${disk}/backup.db`, "--db", db)).toMatchObject({ code: 0 })
-    // It stays in WAL mode, and SQLite would create a -wal beside it to read it.
+    // The copy stays in WAL mode, and SQLite would create a -wal next to it in order to read it.
     copyFileSync(db, `${disk}/copy.db`)
     for (const name of ["backup.db", "copy.db"]) {
       for (const command of commands) {
         const { code, err } = onReadOnlyDisk(...command, "--db", `${disk}/${name}`)
-        // doctor has something to do about the rights of the test's folder, and says so.
+        // doctor fails because it reports the rights of the test's folder.
         const isRead = code === 0 || command[0] === "doctor"
         expect({ name, command, isRead, err: /cannot be opened/.exec(err)?.[0] }).toEqual({
           name,

@@ -94,12 +94,12 @@ const invalidUses: [string, () => ReturnType<typeof runRefusals>, RegExp][] = [
     /^error: no response from http:\/\/127\.0\.0\.1:1: .+\nhint: start/,
   ],
   [
-    "no address",
+    "an invalid address",
     () => runRefusals({ DATABUDDY_KEY: "x" }, "--url", "nonsense"),
     /^error: --url nonsense is not a URL\n/,
   ],
   [
-    "another server's address",
+    "an address with another path",
     () => runRefusals({ DATABUDDY_KEY: server.key }, "--url", `${server.url}/docs`),
     /^error: http:\S+ responded with 404/,
   ],

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { repository } from "../support/repository.ts"
 
-// npm run test:release: not part of `npm test`, because it takes minutes and needs root, Debian's packages and rpmbuild.
-// It builds the release of the last commit for Linux x64 twice, and installs it in every way into a Debian system made for it.
-// DATABUDDY_TEST_ROOT=file.tar is such a system; without it, mmdebstrap makes one.
+// Run with `npm run test:release`. Not part of `npm test`, because it takes minutes and needs root, Debian's packages
+// and rpmbuild. Builds the release of the last commit for Linux x64 twice, and installs it in every way in a separate
+// Debian system. DATABUDDY_TEST_ROOT can name a tar file of such a system; otherwise, mmdebstrap creates one.
 
 const newer = "99.0.0"
 const folder = mkdtempSync(join(tmpdir(), "databuddy-release-"))
@@ -25,10 +25,10 @@ function run(command: string[], cwd = repository): string {
   return stdout.toString()
 }
 
-/** Enters the Debian system, without variables of this one, such as TMPDIR. */
+/** Runs a command in the Debian system, without environment variables of this system, such as TMPDIR. */
 const chroot = ["chroot", root, "/usr/bin/env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
 
-/** Runs a line of shell in the Debian system. */
+/** Runs a shell command in the Debian system. */
 const inRoot = (line: string) => run([...chroot, "sh", "-c", line])
 
 function buildRelease(cwd: string, destination: string, ...args: string[]): void {
@@ -36,7 +36,7 @@ function buildRelease(cwd: string, destination: string, ...args: string[]): void
   cpSync(join(cwd, "dist"), destination, { recursive: true })
 }
 
-/** Every file of the system with its mode and owner, except those that change by themselves. */
+/** Lists every file of the Debian system with its mode and owner, except those that every installation changes. */
 function listing(): string[] {
   const places = "/etc /usr /var/lib /lib/systemd /opt /home /root".split(" ")
   const lines = inRoot(`find ${places.join(" ")} -printf '%M %u %p\\n'`).split("\n")
@@ -47,7 +47,7 @@ function listing(): string[] {
 
 const users = () => inRoot("getent passwd databuddy || true")
 
-/** Starts the server in the system as its user, stores an event and reads it back. */
+/** Starts the server in the Debian system as the user databuddy, stores an event, and stops the server. */
 async function storesEvent(program: string): Promise<void> {
   const asUser = ["setpriv", "--reuid=databuddy", "--regid=databuddy", "--clear-groups"]
   const db = "/var/lib/databuddy/databuddy.db"
@@ -89,9 +89,9 @@ beforeAll(() => {
   if (!existsSync(archive)) run(["mmdebstrap", "--variant=minbase", "--include=systemd", "bookworm", archive])
   mkdirSync(root)
   run(["tar", "-xf", archive, "-C", root])
-  // Bun reads it at startup.
+  // Bun reads /proc at startup.
   run(["mount", "-t", "proc", "proc", join(root, "proc")])
-  // Two clones in different folders, as two machines have them.
+  // Two clones in different folders, as on two machines.
   for (const name of ["clone", "clone-in-another-folder"]) {
     run(["git", "clone", "--quiet", repository, join(folder, name)])
     cpSync(join(repository, "node_modules"), join(folder, name, "node_modules"), { recursive: true })
@@ -107,14 +107,14 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 }, 120_000)
 
-test("two runs in two folders write the same bytes", () => {
+test("two builds in different folders produce the same bytes", () => {
   expect(readFileSync(join(second, "SHA256SUMS"), "utf8")).toBe(
     readFileSync(join(first, "SHA256SUMS"), "utf8"),
   )
   run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], first)
 }, 300_000)
 
-test("the SBOM names the packages with the hashes of bun.lock", () => {
+test("the SBOM lists the packages with the hashes of bun.lock", () => {
   const bom = JSON.parse(readFileSync(join(first, `databuddy-${version}.cdx.json`), "utf8"))
   expect(bom.specVersion).toBe("1.6")
   const packages = bom.components.filter((one: { purl?: string }) => one.purl)
@@ -123,7 +123,7 @@ test("the SBOM names the packages with the hashes of bun.lock", () => {
 })
 
 test.skipIf(!Bun.which("lintian"))(
-  "lintian finds no error and no warning",
+  "lintian finds no errors or warnings",
   () => {
     const output = run(["lintian", "--no-cfg", "--allow-root", join(first, `databuddy_${version}_amd64.deb`)])
     const found = output.split("\n").filter((line) => /^[EW]: /.test(line))
@@ -157,7 +157,7 @@ describe.each([
       upgrade: () =>
         run(["rpm", `--root=${root}`, "-U", "--nodeps", `${upgrade}/databuddy-${newer}-1.x86_64.rpm`]),
       remove: () => run(["rpm", `--root=${root}`, "-e", "databuddy"]),
-      // rpm saves changed settings beside them.
+      // rpm keeps changed settings in a copy in the same folder.
       purge: () => inRoot("rm -rf /etc/databuddy"),
       keepsSettings: false,
     },
@@ -174,7 +174,7 @@ describe.each([
     },
   ],
 ])("%s", (_, way) => {
-  test("installs, stores an event, upgrades, and uninstalls without a trace except the data", async () => {
+  test("installs, stores an event, upgrades, and uninstalls, leaving only the data", async () => {
     const before = listing()
     way.install()
     expect(inRoot(`${way.program} --version`)).toStartWith(`databuddy ${version} `)
@@ -201,7 +201,7 @@ describe.each([
     inRoot("rm -rf /var/lib/databuddy; userdel databuddy; groupdel databuddy 2>/dev/null || true")
   }, 300_000)
 
-  test("removes the user too if there is no data", () => {
+  test("also removes the user if there is no data", () => {
     way.install()
     way.remove()
     way.purge()
@@ -211,8 +211,9 @@ describe.each([
 })
 
 /**
- * Runs an unpacked image as a container engine does: its user, a read-only root, an empty network, its own variables and
- * no others. Prints the health command's answer, the answer to an event, and the mode of the database.
+ * Runs an unpacked image as a container engine does: as the image's user, with a read-only root, only a loopback
+ * network, and no variables but the image's. Prints the output of the health command, the response to an event, and the
+ * owner and mode of the database.
  */
 const runImage = `
 set -eu

@@ -4,7 +4,7 @@ import { connect } from "node:tls"
 import { eventually, eventuallyPasses, type Server, startServer, temporaryFolder } from "../harness.ts"
 import { openNotifySocket } from "../support/notify-socket.ts"
 
-// What SIGHUP reads again: the certificate and the log level.
+// SIGHUP reloads the certificate and the log level.
 
 const folder = temporaryFolder()
 const { file } = folder
@@ -42,7 +42,7 @@ async function certificateName(): Promise<string | string[] | undefined> {
 const noTls = { tls: { rejectUnauthorized: false } }
 const lines = (message: string) => server.output().split(message).length - 1
 
-/** Sends SIGHUP, and waits until a message is logged once more. */
+/** Sends SIGHUP, and waits until a message is logged again. */
 async function reload(message: string): Promise<void> {
   const before = lines(message)
   process.kill(server.pid, "SIGHUP")
@@ -61,13 +61,13 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   expect(await server.stop()).toBe(0)
-  // Each start creates a key.
+  // Without these files, the next start creates a key.
   for (const name of ["a.db", "a.db-wal", "a.db-shm"]) rmSync(file(name), { force: true })
 })
 afterAll(() => folder[Symbol.dispose]())
 
 describe.skipIf(process.platform === "win32")("SIGHUP", () => {
-  test("uses a renewed certificate for new connections, and finishes the requests of the others", async () => {
+  test("uses a renewed certificate for new connections, and finishes requests on existing ones", async () => {
     const headers = { authorization: `Bearer ${server.key}` }
     const stream = await fetch(`${server.url}/v1/events/stream?website_id=none`, { headers, ...noTls })
     expect(stream.status).toBe(200)
@@ -115,9 +115,9 @@ describe.skipIf(process.platform === "win32")("SIGHUP", () => {
       write: () => writeFileSync(file("cert.pem"), "no PEM\n"),
       error: "does not contain a PEM certificate",
     },
-    { sentence: "no file", write: () => rmSync(file("key.pem")), error: "cannot be read (ENOENT)" },
+    { sentence: "no key file", write: () => rmSync(file("key.pem")), error: "cannot be read (ENOENT)" },
     {
-      sentence: "a damaged certificate of the issuer",
+      sentence: "a damaged issuer certificate",
       write: () => {
         useCertificate("second")
         const damaged = readFileSync(file("first.crt"), "utf8").replace("\nMII", "\nAAA")
@@ -158,7 +158,7 @@ describe.skipIf(process.platform === "win32")("SIGHUP", () => {
     expect(await certificateName()).toBe("first")
   })
 
-  test("reads the log level, from a file that need not exist", async () => {
+  test("reloads the log level from a file, which need not exist", async () => {
     writeFileSync(file("log-level"), "warn\n")
     await reload('"reloaded the log level","log_level":"warn","previous":"info"')
     useCertificate("second")

@@ -1,5 +1,6 @@
-// bun run test:s3: off-site backups with a real S3 server, s3rver, which npm fetches: kills of either server during an upload, a wrong
-// access key, a full disk, and a restore. Needs Linux; the full disk needs root, and is skipped without it.
+// Run with `bun run test:s3`. Tests off-site backups with a real S3 server, s3rver, which npm installs: a restore,
+// kills of either server during an upload, a wrong access key, and a full disk. Needs Linux. The test with a full disk
+// is skipped without root.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
@@ -14,7 +15,7 @@ const s3rver = "s3rver@3.7.1"
 const home = join(repository, "node_modules/.cache/s3rver")
 /** The access key that s3rver accepts. */
 const credentials = { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" }
-/** MB of incompressible data: several parts, and a few seconds of upload. */
+/** Size of the incompressible data in MB. An upload takes several parts and a few seconds. */
 const databaseMegabytes = 150
 /** For `eventually`, in ms. */
 const patient = { timeout: 120_000, pause: 5 }
@@ -45,7 +46,7 @@ await report("a backup is uploaded with bounded memory, verified, and restored f
   return `${databaseMegabytes} MB, peak memory of the backup ${peak} MB`
 })
 
-await report("an S3 server that is killed during an upload: the next backup succeeds", async () => {
+await report("if the S3 server is killed during an upload, the next backup succeeds", async () => {
   const data = folder.file("data-2")
   const first = await startS3(data)
   await using server = stopping(await serve({}))
@@ -60,15 +61,15 @@ await report("an S3 server that is killed during an upload: the next backup succ
   return JSON.parse(failure).error
 })
 
-await report("a server that is killed during an upload: the next start uploads", async () => {
+await report("if the server is killed during an upload, the next start uploads a backup", async () => {
   const data = folder.file("data-3")
   await using _ = await startS3(data)
   const killed = await serve({})
   await eventually(() => partsIn(data) > 1, patient)
-  // Its backup is another process.
+  // The backup runs in a child process.
   for (const pid of childrenOf(killed.pid)) process.kill(pid, "SIGKILL")
   await killed.kill()
-  expectTrue(databuddy(["restore", bucket, "--dry-run"]).exitCode === 1, "a half upload can be restored")
+  expectTrue(databuddy(["restore", bucket, "--dry-run"]).exitCode === 1, "a partial upload can be restored")
   await using server = stopping(await serve({}))
   await eventually(() => server.value.output().includes("backup created"), patient)
   restores()
@@ -85,7 +86,7 @@ await report("a wrong access key is reported", async () => {
   return undefined
 })
 
-await report("a full disk of the S3 server is reported, and leaves no object", async () => {
+await report("a full disk on the S3 server is reported, and leaves no object", async () => {
   const data = folder.file("small")
   mkdirSync(data)
   const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${databaseMegabytes / 3}m`, "tmpfs", data])
@@ -132,7 +133,7 @@ function databuddy(args: string[]) {
   })
 }
 
-/** Backs up once and samples the memory of the process. MB. */
+/** Creates a backup. Returns its output, and the peak memory of the process in MB. */
 async function backUp(): Promise<{ peak: number; out: string }> {
   const args = [
     "backup",

@@ -30,7 +30,7 @@ function onWebsite(id: string, body: unknown = plainEvent): ContractRequest {
   return { key: null, path: `/track?website_id=${id}`, body }
 }
 
-/** The events with this id: website, kind of credential and name. */
+/** Returns the website, the kind of credential and the name of each event with this event id. */
 function withEventId(world: ContractServer, eventId: string): unknown[] {
   return world.reader
     .prepare("select website_id, credential, name from events where event_id = ? order by id")
@@ -53,7 +53,7 @@ describe("one server", () => {
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  describe("the published examples work to the letter", () => {
+  describe("the published examples work exactly as published", () => {
     const curl = Bun.which("curl")
     const type = '-H "Content-Type: application/json"'
     const examples: { script: string; answer: string; stored: ReturnType<typeof row>[] }[] = [
@@ -116,16 +116,16 @@ describe("one server", () => {
     }
   })
 
-  describe("a known eventId is not stored again and still counts", () => {
+  describe("a known eventId is not stored again, but still counts", () => {
     const once = (eventId: string, name = "first") => ({ name, eventId })
 
-    test("in one request: the first one wins", async () => {
+    test("in one request, where the first event wins", async () => {
       const answer = await world.send({ body: [once("in-one"), once("in-one", "second"), plainEvent] })
       expectSuccess(answer, { ...ok, count: 3 })
       expect(withEventId(world, "in-one")).toEqual([[null, "key", "first"]])
     })
 
-    test("across requests: a retry gets the same answer", async () => {
+    test("across requests, so that a retry gets the same response", async () => {
       for (const name of ["first", "second", "third"]) {
         expectSuccess(await world.send({ body: once("across", name) }), ok)
       }
@@ -166,7 +166,7 @@ describe("one server", () => {
       ])
     })
 
-    test("per kind of credential: order-42 from a page does not suppress order-42 from the backend", async () => {
+    test("per kind of credential, so that order-42 from a page does not suppress that from the backend", async () => {
       expectSuccess(await world.send(onWebsite(websiteIds.example, once("order-42", "page"))), ok)
       for (const key of ["full", "limited", "all"] as const) {
         const body = { ...once("order-42", key), websiteId: websiteIds.example }
@@ -222,7 +222,7 @@ describe("one server", () => {
       const last = world.lastId()
       const lock = world.lock()
       const answers = requests.map((body) => world.send({ body }))
-      // Long enough for all of them to wait for the lock together. A shorter time makes the test easier, not flaky.
+      // Long enough for all of them to wait for the lock together. If it is not, the test checks less but passes.
       await Bun.sleep(150)
       lock[Symbol.dispose]()
       for (const [index, answer] of (await Promise.all(answers)).entries()) {
@@ -256,7 +256,7 @@ describe("one server", () => {
     }
     const anna = { name: "e", anonymousId: "anna" }
 
-    test("if the event requests it: one hash per visitor and website", async () => {
+    test("if the event requests it, with one hash per visitor and website", async () => {
       const asked = { ...anna, anonymizeVisitorIds: true }
       const first = await hashOf(onWebsite(websiteIds.example, asked))
       expect(await hashOf(onWebsite(websiteIds.example, asked))).toBe(first)
@@ -311,7 +311,7 @@ describe("one server", () => {
     const traitsOf = (profileId: string) =>
       Object.keys(world.profile(websiteIds.example, profileId)?.traits ?? {})
 
-    test("to 200: a request beyond is rejected, and nothing of it is stored", async () => {
+    test("to 200, and a request that exceeds the limit is rejected completely", async () => {
       for (const from of [0, 50, 100, 150]) await identify("many", fifty(from))
       await world.refuses(identity("many", { t0: 2, one: "more" }, "linked"), beyond)
       expect(world.profile(websiteIds.example, "many")).toMatchObject({
@@ -321,7 +321,7 @@ describe("one server", () => {
       expect(traitsOf("many")).toHaveLength(200)
     })
 
-    test("while one can be changed, or replaced by another", async () => {
+    test("but a trait can be changed or replaced at the limit", async () => {
       await identify("many", { t0: 2 })
       await identify("many", { t0: null, one: "more" }, "linked")
       expect(traitsOf("many")).toHaveLength(200)
@@ -376,7 +376,7 @@ describe("one server", () => {
       await world.refuses({ path: "/identify", key: "unknown", headers, body }, tooMany)
     })
 
-    test("while valid keys and website ids from that address are accepted, and everything from other addresses", async () => {
+    test("do not affect valid keys and website ids from the same address, or other addresses", async () => {
       expectSuccess(await world.send({ headers, body: plainEvent }), ok)
       expectSuccess(await world.send({ ...onWebsite(websiteIds.example), headers }), ok)
       expectSuccess(await world.send({ ...onWebsite(websiteIds.example), key: "unknown", headers }), {
@@ -388,12 +388,12 @@ describe("one server", () => {
       await world.refuses({ key: "unknown", headers: elsewhere, body: plainEvent }, rejected("key_unknown"))
     })
 
-    test("except for errors that are checked before the key", async () => {
+    test("get the errors of checks that come before the key", async () => {
       const body = bodyOf(3_000_000)
       await world.refuses({ key: "unknown", headers, body }, rejected("payload_too_large"))
     })
 
-    test("and a revoked key does not count as a guess", async () => {
+    test("do not include revoked keys, which do not count as guesses", async () => {
       const from = { "x-forwarded-for": "203.0.113.11" }
       for (let index = 0; index < 65; index++) {
         expectRejection(
@@ -438,14 +438,14 @@ describe("one server", () => {
 
     test("a key, ten times", async () => {
       for (let n = 0; n < 10; n++) {
-        // The server checks at most 100 times a second; starting the CLI takes longer.
+        // The server checks for changes at most every 10 ms. Starting the CLI takes longer than that.
         await Bun.sleep(15)
         const { secret } = make((db) => createKey(db, `new ${n}`, grant, random, Date.now()))
         expectSuccess(await world.send(withKey(secret)), ok)
       }
     })
 
-    test("a key, while others keep sending wrong keys", async () => {
+    test("a key, while other clients keep sending wrong keys", async () => {
       let isOver = false
       const flood = Array.from({ length: 8 }, async () => {
         while (!isOver) await world.send({ key: "unknown", body: plainEvent })
@@ -532,7 +532,7 @@ describe("a server with a limit of 100 events and 200,000 bytes a minute", () =>
     body: bodyOf(size),
   })
 
-  test("accepts 100 events from an address, in few or many requests, then rejects", async () => {
+  test("accepts 100 events from an address, in any number of requests, and then rejects more", async () => {
     expectSuccess(await world.send(events(60, "198.51.100.1")), { count: 60, reason: null })
     const tooMany = events(60, "198.51.100.1")
     await world.refuses(tooMany, limited)
@@ -591,7 +591,7 @@ describe("a server with a limit of 3 requests a minute", () => {
   const rateOf = ({ headers }: ReceivedResponse) =>
     ["Limit", "Remaining", "Reset"].map((name) => Number(headers.get(`RateLimit-${name}`)))
 
-  test("counts down, then rejects with Retry-After and stores nothing", async () => {
+  test("counts down, and then rejects with Retry-After and stores nothing", async () => {
     const sent = from("198.51.100.1", onWebsite(websiteIds.example))
     for (const remaining of [2, 1, 0]) {
       const answer = await world.send(sent)
@@ -624,7 +624,7 @@ describe("a server with a limit of 3 requests a minute", () => {
     expectSuccess(await world.send(from("2001:db8:0:8::1", onWebsite(websiteIds.example))), ok)
   })
 
-  test("rejects a page with a body that it can read", async () => {
+  test("rejects a page's request with a body that the page can read", async () => {
     const page = onWebsite(websiteIds.example)
     const sent = from("198.51.100.1", { ...page, headers: { origin: "https://example.com" } })
     expectRejection(await world.send(sent), limited, sent)
@@ -676,7 +676,7 @@ describe("a database locked by another process", () => {
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  test("is waited for, then the request is rejected, and a retry is accepted later", async () => {
+  test("makes a request wait and then fail, and a retry is accepted later", async () => {
     const sent: ContractRequest = { body: [eventWith("eventId", "while-locked"), plainEvent] }
     const lock = world.lock()
     const start = performance.now()
@@ -686,7 +686,7 @@ describe("a database locked by another process", () => {
     await world.accepts(sent, accepted([{ event_id: "while-locked" }, {}]))
   })
 
-  test("that is released in time rejects no request", async () => {
+  test("that is unlocked in time causes no rejection", async () => {
     const last = world.lastId()
     const lock = world.lock()
     const answer = world.send({ body: plainEvent })
@@ -697,7 +697,7 @@ describe("a database locked by another process", () => {
     expect(world.rowsAfter(last)).toHaveLength(1)
   })
 
-  test("also rejects /identify", async () => {
+  test("also makes requests to /identify fail", async () => {
     const body = { profileId: "locked", anonymousId: "a", websiteId: websiteIds.example, traits: { a: 1 } }
     const lock = world.lock()
     await world.refuses({ path: "/identify", body }, rejected("store_locked"))
@@ -713,13 +713,13 @@ describe("a database locked by another process", () => {
     await world.refuses({ key: "revoked", body: plainEvent }, rejected("key_revoked"))
   })
 
-  test("is checked last: an unknown website is still not found", async () => {
+  test("is noticed last, so that an unknown website is still not found", async () => {
     using _lock = world.lock()
     await world.refuses(onWebsite(websiteIds.unknown), rejected("website_unknown"))
     await world.refuses(onWebsite(websiteIds.paused), rejected("website_paused"))
   })
 
-  test("fills the queue: requests beyond it are rejected immediately, and accepted later", async () => {
+  test("fills the queue, so that further requests are rejected immediately and accepted later", async () => {
     const three = { body: [plainEvent, plainEvent, plainEvent] }
     const before = world.stored()
     const lock = world.lock()
@@ -727,7 +727,7 @@ describe("a database locked by another process", () => {
       const start = performance.now()
       return { answer: await world.send(three), took: performance.now() - start }
     }
-    // A queue of five holds one of two requests with three events each.
+    // A queue of five has space for one of two requests with three events each.
     const [beyond, waited] = (await Promise.all([timed(), timed()])).sort((a, b) => a.took - b.took)
     expectRejection(beyond?.answer as ReceivedResponse, rejected("queue_full"))
     expectRejection(waited?.answer as ReceivedResponse, rejected("store_locked"))
@@ -739,7 +739,7 @@ describe("a database locked by another process", () => {
     }
   })
 
-  test("rejects a whole batch of a page, whatever its items, and the pixel without an image", async () => {
+  test("makes a page's batch fail completely, whatever its items, and the pixel fail without an image", async () => {
     const view = { eventId: "locked view", name: "screen_view", path: "https://example.com/" }
     const pixel = new URLSearchParams({ ...view, eventId: "locked pixel", client_id: websiteIds.example })
     const batch = onWebsite(websiteIds.example, [view, 5])
@@ -758,7 +758,7 @@ describe("a database locked by another process", () => {
     expect(withEventId(world, "locked pixel")).toHaveLength(1)
   })
 
-  test("rejects all of many requests, stores none of them, and stores all when they are retried", async () => {
+  test("makes many requests fail without storing any, and all are stored when they are retried", async () => {
     const requests = Array.from({ length: 20 }, (_, index) => ({ name: "again", eventId: `again-${index}` }))
     const before = world.stored()
     const lock = world.lock()
@@ -785,7 +785,7 @@ async function shell(script: string, env: Record<string, string>): Promise<strin
   return await new Response(run.stdout).text()
 }
 
-/** Sends the same bytes without curl, whose default content type is a form. */
+/** Sends the same request without curl, but with the default content type of curl. */
 async function fetched(script: string, env: Record<string, string>): Promise<string> {
   const filled = script.replace(/\$(URL|KEY)/g, (_, name: string) => env[name] ?? "")
   const url = /http:[^\s"]+/.exec(filled)?.[0] ?? ""

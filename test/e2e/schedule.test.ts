@@ -15,7 +15,7 @@ import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { startS3Stub } from "../support/s3-stub.ts"
 
-// Each test starts a server and a process or two for backups; on a busy machine either can take seconds.
+// Each test starts a server and one or two backup processes. On a busy machine, each can take seconds.
 setDefaultTimeout(60_000)
 
 const minute = 60_000
@@ -45,7 +45,7 @@ async function serve(...args: string[]): Promise<Server> {
   return server
 }
 
-/** The name of a scheduled backup from this many ms ago. */
+/** Returns the name of a scheduled backup from `age` ms ago. */
 function nameOf(age: number, db = "databuddy"): string {
   const time = new Date(Date.now() - age).toISOString().slice(0, 19)
   return `${db}-${time.replace(/[-:]/g, "")}Z.db`
@@ -113,7 +113,7 @@ test("serve creates the first backup immediately, complete and readable only by 
   })
   const check = Bun.spawnSync([binary, "check", "--db", file])
   expect([check.exitCode, check.stdout.toString()]).toEqual([0, expect.stringContaining("no problems")])
-  // The backup process has not dropped the locks of the server.
+  // The backup process must not have released the server's locks.
   const headers = { Authorization: `Bearer ${server.key}` }
   expect((await fetch(`${server.url}/track`, { method: "POST", headers, body: '{"name":"a"}' })).status).toBe(
     200,
@@ -212,7 +212,7 @@ test("a backup dated in the future neither delays nor replaces the next one", as
 
 const failures: [string, string[], () => void, string, string][] = [
   [
-    "a folder that is missing",
+    "a missing folder",
     ["--backup-dir", "gone/none"],
     () => {},
     "/none does not exist",
@@ -226,7 +226,7 @@ const failures: [string, string[], () => void, string, string][] = [
     "or choose another one with --backup-dir",
   ],
   [
-    "the database's own disk without room",
+    "too little free space on the database's disk",
     ["--min-free", "900000000000000"],
     () => {},
     "would leave less than the 900.0 TB that --min-free reserves",
@@ -234,7 +234,7 @@ const failures: [string, string[], () => void, string, string][] = [
   ],
 ]
 test.each(failures)(
-  "%s is a failure that says what to do; no old backup goes",
+  "%s makes the backup fail with a hint, and no old backup is deleted",
   async (_, args, spoil, error, hint) => {
     const old = [nameOf(3 * day), nameOf(2 * day)].sort()
     seed(...old)
@@ -258,7 +258,7 @@ test.each(failures)(
 )
 
 test("a failed backup is retried, and works once the folder exists", async () => {
-  // An empty folder is what the mount point of an unmounted disk looks like.
+  // The mount point of an unmounted disk is an empty folder.
   mkdirSync(folder.file("disk"))
   const late = folder.file("disk/late")
   const server = await serve("--backup-dir", late, "--backup-every", "1s")
@@ -267,7 +267,7 @@ test("a failed backup is retried, and works once the folder exists", async () =>
   await eventually(() => logged(server, "backup created").length > 0, patient)
 })
 
-test("a missing folder in an existing one is created at start, for its owner alone, and never later", async () => {
+test("a missing folder in an existing one is created at the start, only for its owner, but not later", async () => {
   const missing = folder.file("new")
   const server = await serve("--backup-dir", missing, "--backup-every", "1s")
   await eventually(() => logged(server, "backup created").length > 0, patient)
@@ -277,7 +277,7 @@ test("a missing folder in an existing one is created at start, for its owner alo
   expect(existsSync(missing)).toBe(false)
 })
 
-test("the next backup removes the leftovers of a killed one", async () => {
+test("the next backup removes what a killed one left behind", async () => {
   const gone = Bun.spawnSync(["true"]).pid
   const leftover = join(backups, `${nameOf(day)}.partial-${gone}`)
   const foreign = join(backups, `other.db.partial-${gone}`)
@@ -301,7 +301,7 @@ test("SIGTERM during a backup leaves no partial file, and is not a failure", asy
   expect(readFileSync(folder.file("databuddy.db")).subarray(0, 15).toString()).toBe("SQLite format 3")
 })
 
-test("after a failure the retry comes before the next backup, then with increasing delays", () => {
+test("a failed backup is retried before the next one is due, with increasing delays", () => {
   expect([0, 1, 2, 6, 60].map((before) => retryDelay(before, day) / minute)).toEqual([1, 2, 4, 60, 60])
   expect(retryDelay(5, 10_000)).toBe(10_000)
 })
@@ -339,7 +339,7 @@ test.each(unusable)("serve %j does not start", async (args, env, message) => {
   expect(await startFailure({ db: folder.file("databuddy.db"), args, env })).toContain(message)
 })
 
-test.each(misuses)("serve %j is not understood", (args, message) => {
+test.each(misuses)("serve %j is rejected as invalid usage", (args, message) => {
   const { exitCode, stderr } = Bun.spawnSync([binary, "serve", ...args], { cwd: folder.path, env: {} })
   expect([exitCode, stderr.toString()]).toEqual([2, expect.stringContaining(message)])
 })

@@ -4,7 +4,7 @@ import { row as contractRow, notFromPage, type StoredEvent } from "./contract/ca
 import { secrets, websiteIds } from "./contract/seed.ts"
 import { ContractServer } from "./contract/server.ts"
 
-// The official Node SDK, with nothing changed but its apiUrl.
+// The official Node SDK. Only its apiUrl is changed.
 
 let world: ContractServer
 
@@ -17,7 +17,7 @@ function sdk(config: Partial<DatabuddyConfig> = {}): Databuddy {
   return new Databuddy({ apiKey: secrets.full, apiUrl: world.server.url, ...config })
 }
 
-/** The events that `work` stored, without ids and times of receipt. The SDK always sends properties and a timestamp. */
+/** Returns the events that `work` stores, without ids and times. The SDK always sends properties and a timestamp. */
 async function storedBy(work: () => Promise<unknown>): Promise<unknown[]> {
   const last = world.lastId()
   await work()
@@ -31,7 +31,7 @@ function row(changes: Partial<StoredEvent>): object {
 }
 
 describe("the official SDK", () => {
-  test("sends a single event with every field that it has", async () => {
+  test("sends a single event with every field that the SDK supports", async () => {
     const timestamp = Date.UTC(2024, 10, 23, 10)
     const last = world.lastId()
     const answer = await sdk({ enableBatching: false }).track({
@@ -64,12 +64,12 @@ describe("the official SDK", () => {
     ])
   })
 
-  test("sends a single event that is only a name", async () => {
+  test("sends a single event with only a name", async () => {
     const stored = await storedBy(() => sdk({ enableBatching: false }).track({ name: "bare" }))
     expect(stored).toEqual([row({ ...sent, name: "bare" })])
   })
 
-  test("sends nulls as absent fields, and its defaults", async () => {
+  test("sends nulls as absent fields, and adds its defaults", async () => {
     const client = sdk({
       enableBatching: false,
       websiteId: websiteIds.example,
@@ -115,7 +115,7 @@ describe("the official SDK", () => {
     expect(await storedBy(() => sdk().flush())).toEqual([])
   })
 
-  test("sends for several websites in one batch", async () => {
+  test("sends events for several websites in one batch", async () => {
     const client = sdk()
     const stored = await storedBy(async () => {
       await client.track({ name: "one", websiteId: websiteIds.example })

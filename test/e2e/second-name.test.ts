@@ -22,7 +22,7 @@ import {
 import { openReader, type Server, startServer, temporaryFolder, withDatabase } from "../harness.ts"
 import { binary } from "../support/binary.ts"
 
-// A database under two names is one database: its server is found by the file, not by the name.
+// A database with two names is one database, so its server is found by the file and not by the name.
 
 setDefaultTimeout(30_000)
 
@@ -32,7 +32,7 @@ function run(cwd: string, command: string) {
   return { code: ended.exitCode, out: ended.stdout.toString(), err: ended.stderr.toString() }
 }
 
-describe("beside a server", () => {
+describe("while a server is running", () => {
   let folder: ReturnType<typeof temporaryFolder>
   let server: Server
   beforeAll(async () => {
@@ -50,7 +50,7 @@ describe("beside a server", () => {
 
   const names = ["link.db", "again.db", "other/real.db", "data/../data/real.db", "./data//real.db"]
   for (const name of names) {
-    test(`${name} is recognized as the database that it serves`, () => {
+    test(`${name} is recognized as the database of the server`, () => {
       const second = run(folder.path, `"$0" serve --port 0 --db ${name}`)
       expect([second.code, second.err]).toEqual([
         1,
@@ -67,13 +67,13 @@ describe("beside a server", () => {
     })
   }
 
-  test("so is an open descriptor of it", () => {
+  test("an open descriptor of the database is recognized, too", () => {
     expect(run(folder.path, `"$0" doctor --db /proc/self/fd/9 9<data/real.db`).out).toContain("serves it")
   })
 })
 
 describe.skipIf(process.platform !== "linux")(
-  "a database that has another name while a server has it open",
+  "a database that gets another name while a server has it open",
   () => {
     let folder: ReturnType<typeof temporaryFolder>
     let server: Server | undefined
@@ -108,7 +108,7 @@ describe.skipIf(process.platform !== "linux")(
       ["hard-linked", linkSync],
     ]
     for (const [how, rename] of renames) {
-      test(`${how}, every command refuses it, and it gets no second -wal`, () => {
+      test(`is rejected by every command if it is ${how}, and gets no second -wal`, () => {
         rename(folder.file("real.db"), folder.file("moved.db"))
         writeFileSync(folder.file("x.ndjson"), "")
         for (const command of writers) {
@@ -119,7 +119,7 @@ describe.skipIf(process.platform !== "linux")(
       })
     }
 
-    test("no backup or export replaces it", () => {
+    test("is not replaced by a backup or an export", () => {
       renameSync(folder.file("real.db"), folder.file("moved.db"))
       run(folder.path, '"$0" website create a.com --db small.db')
       for (const command of ["backup moved.db", "export --out moved.db"]) {
@@ -139,7 +139,7 @@ describe("a database with hard links that is not open", () => {
   })
   afterEach(() => folder[Symbol.dispose]())
 
-  test("is refused under each name, and works under the one that remains", () => {
+  test("is rejected under each name, and is accepted once it has only one name", () => {
     linkSync(folder.file("real.db"), folder.file("b/second.db"))
     for (const name of ["real.db", "b/second.db"]) {
       for (const command of ["serve --port 0", "website create a.com", "website list"]) {
@@ -151,7 +151,7 @@ describe("a database with hard links that is not open", () => {
     expect(run(folder.path, '"$0" website create a.com --db b/second.db').code).toBe(0)
   })
 
-  test("is readable if it is a backup: versioning programs use hard links", () => {
+  test("can be read if it is a backup, because programs that keep versions of files use hard links", () => {
     expect(run(folder.path, '"$0" backup b/one.db --db real.db').code).toBe(0)
     linkSync(folder.file("b/one.db"), folder.file("b/two.db"))
     expect(run(folder.path, '"$0" check --db b/two.db').code).toBe(0)
@@ -159,7 +159,7 @@ describe("a database with hard links that is not open", () => {
     expect(run(folder.path, '"$0" website create a.com --db b/two.db').err).toContain("has 2 names")
   })
 
-  test("starts if a killed restore left the second name", async () => {
+  test("can be served if a killed restore left the second name behind", async () => {
     linkSync(folder.file("real.db"), folder.file("real.db.before-restore-20260101T000000000Z"))
     const server = await startServer({ db: folder.file("real.db"), args: ["--no-setup"] })
     await server.stop()
@@ -182,7 +182,7 @@ test("a link to a missing database creates the database at its target", async ()
 
 const mounts = process.platform === "linux" && process.getuid?.() === 0
 test.skipIf(!mounts)(
-  "a file that is a mount point is refused, a file in a mounted folder is accepted",
+  "a file that is a mount point is rejected, and a file in a mounted folder is accepted",
   async () => {
     using folder = temporaryFolder()
     for (const name of ["a", "b"]) mkdirSync(folder.file(name))
@@ -190,7 +190,7 @@ test.skipIf(!mounts)(
     writeFileSync(folder.file("b/file.db"), "")
     const bind = (from: string, to: string) =>
       Bun.spawnSync(["mount", "--bind", folder.file(from), folder.file(to)]).success
-    if (!bind("a/real.db", "b/file.db")) return // a container without the right to mount
+    if (!bind("a/real.db", "b/file.db")) return // a container without permission to mount
     try {
       const { code, err } = run(folder.path, '"$0" serve --port 0 --db b/file.db')
       expect([code, err]).toEqual([1, expect.stringContaining("is a mount point")])

@@ -6,7 +6,7 @@ import { eventually, startServer, temporaryFolder } from "../harness.ts"
 import { openNotifySocket } from "../support/notify-socket.ts"
 import { repository } from "../support/repository.ts"
 
-// What systemd hears from the server. systemd itself is not needed: the tests open the socket that it would open.
+// What the server tells systemd. systemd itself is not needed, because the tests open the socket that it would open.
 
 const folder = temporaryFolder()
 afterAll(() => folder[Symbol.dispose]())
@@ -19,7 +19,7 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
   test.each([
     ["in the file system", folder.file("notify")],
     ["in the abstract namespace", `@databuddy-test-${process.pid}`],
-  ])("hears on a socket %s that the server is ready, and that it stops", async (_, name) => {
+  ])("is told on a socket %s that the server is ready and that it is stopping", async (_, name) => {
     using socket = openNotifySocket(name)
     const server = await startServer({ db: folder.file("notify.db"), env: { NOTIFY_SOCKET: name } })
     await eventually(() => socket.messages().length > 0)
@@ -28,7 +28,7 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
     expect(socket.messages()).toEqual([ready, stopping])
   })
 
-  test("waits for an upgrade of the database", async () => {
+  test("is told to wait for an upgrade of the database", async () => {
     const db = folder.file("old.db")
     const old = new Database(db)
     old.exec(readFileSync(join(repository, "test/fixtures/schema-0003.sql"), "utf8"))
@@ -43,17 +43,18 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
     ])
   })
 
-  test("hears keep-alives until the process hangs", async () => {
+  test("gets keep-alives until the process hangs", async () => {
     const name = folder.file("watchdog")
     using socket = openNotifySocket(name)
-    // The queue of the socket holds about ten messages. A test process that is delayed must not lose others.
+    // The queue of the socket holds about ten messages. With more frequent keep-alives, a delay of the test process
+    // could lose other messages.
     const env = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "400000" }
     const server = await startServer({ db: folder.file("watchdog.db"), env })
     const signs = () => socket.messages().filter((message) => message === signOfLife).length
     await eventually(() => signs() >= 3)
     expect(socket.messages()[0]).toBe(ready)
     process.kill(server.pid, "SIGSTOP")
-    // What was sent before the signal took effect.
+    // Waits for messages that were sent before the signal took effect.
     await Bun.sleep(100)
     const before = signs()
     await Bun.sleep(600)
@@ -67,7 +68,7 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
   test.each([
     ["the watchdog is meant for another process", { WATCHDOG_USEC: "20000", WATCHDOG_PID: "1" }],
     ["there is no watchdog", {}],
-  ])("hears no keep-alives if %s", async (_, variables) => {
+  ])("gets no keep-alives if %s", async (_, variables) => {
     const name = folder.file("silent")
     using socket = openNotifySocket(name)
     const server = await startServer({
@@ -82,8 +83,8 @@ describe.skipIf(process.platform !== "linux")("the service manager", () => {
 
   test.each([
     ["no process reads", folder.file("unread")],
-    ["is not of this machine", "vsock:2:1234"],
-  ])("is not missed: a server with a socket that %s starts and stops", async (_, name) => {
+    ["is not on this machine", "vsock:2:1234"],
+  ])("is not required: a server with a socket that %s starts and stops", async (_, name) => {
     const env = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "20000" }
     const server = await startServer({ db: folder.file("alone.db"), env })
     expect((await fetch(`${server.url}/health`)).status).toBe(200)

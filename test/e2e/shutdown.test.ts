@@ -41,7 +41,7 @@ function countEvents(path: string): number {
   }
 }
 
-/** Possible outcomes of a request during the stop: statuses, and fetch's messages for a closed connection. */
+/** Possible outcomes of a request during the stop: statuses, and error codes of `fetch` for a closed connection. */
 const expected: ReadonlySet<number | string> = new Set([
   200,
   503,
@@ -52,7 +52,7 @@ const expected: ReadonlySet<number | string> = new Set([
 ])
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  test(`${signal} among a thousand requests: each is answered or rejected, and acknowledged events are in a single file`, async () => {
+  test(`on ${signal} during a thousand requests, each ends properly, and acknowledged events are in a single file`, async () => {
     const server = await fresh()
     const outcomes = new Map<number | string, number>()
     let answered = 0
@@ -78,7 +78,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     expect(existsSync(`${server.db}-shm`)).toBe(false)
     const copy = `${server.db}.copy`
     copyFileSync(server.db, copy)
-    // A request that is cut off by the stop may be stored without a response, as a whole; no acknowledged one may be missing.
+    // A request that the stop cuts off may be stored as a whole without a response, but no acknowledged request may be
+    // missing.
     const stored = countEvents(copy)
     expect(stored).toBeGreaterThanOrEqual(answered)
     expect(stored % 10).toBe(0)
@@ -151,7 +152,7 @@ test("a second server on the same port reports it and exits", async () => {
   expect(failure).toContain(`port ${server.port} on 127.0.0.1 is used by another process`)
 })
 
-test("--shutdown-delay: after the signal requests are accepted, /ready answers 503, and /health?wait is closed without a response", async () => {
+test("during --shutdown-delay, requests are accepted, /ready returns 503, and /health?wait is closed without a response", async () => {
   const server = await fresh(["--shutdown-delay", "2500"])
   expect(await (await fetch(`${server.url}/health?wait`)).json()).toEqual({ status: "ok" })
   process.kill(server.pid, "SIGTERM")
@@ -160,7 +161,7 @@ test("--shutdown-delay: after the signal requests are accepted, /ready answers 5
   expect(await ready.json()).toEqual({ status: "stopping" })
   expect(ready.headers.get("retry-after")).toBe("1")
   expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: "stopping" })
-  // As HAProxy asks: without a Host, so that the URL is a path.
+  // HAProxy sends no Host header, so that the URL of the request is only a path.
   expect(await answerTo(server, "GET /health HTTP/1.0\r\n\r\n")).toEndWith('{"status":"stopping"}')
   const waitingToo = answerTo(server, "GET /health?wait=1 HTTP/1.0\r\n\r\n")
   const begun = performance.now()
@@ -178,7 +179,7 @@ test("--shutdown-delay: after the signal requests are accepted, /ready answers 5
   expect(countEvents(server.db)).toBe(1)
 })
 
-/** All that comes back on a connection of its own, until it is closed. */
+/** Sends a request on a new connection. Returns everything received until the connection is closed. */
 function answerTo(server: Server, request: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ port: server.port, host: "127.0.0.1" })

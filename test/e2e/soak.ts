@@ -1,5 +1,5 @@
-// bun run test:soak [--minutes N] [--seed S]: load for minutes, with kill -9, stops, backups and retention in random order,
-// and then a count of every event.
+// Run with `bun run test:soak [--minutes N] [--seed S]`. Puts load on a server for minutes, with kill -9, stops,
+// backups and retention in random order, and then counts every event.
 import { rmSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { eventually, openReader, type Server, startServer, temporaryFolder } from "../harness.ts"
@@ -11,40 +11,43 @@ export interface SoakReport {
   minutes: number
   kills: number
   stops: number
-  /** Backups that were finished, and those that were killed in the middle. */
+  /** Number of backups that finished, and of those that were killed in the middle. */
   backups: number
   backupsKilled: number
-  /** Backups that failed without being killed, are damaged, or lack an event that was acknowledged before they started. */
+  /** Number of backups that failed without a kill, are damaged, or lack an event acknowledged before they started. */
   badBackups: number
   requests: number
-  /** Requests sent again, with the same event ids, because their connection broke. */
+  /** Number of times a request was sent again with the same event ids, because it was not acknowledged. */
   sentAgain: number
-  /** Acknowledged events: unexpired ones, and those older than `--retain`. */
+  /** Number of acknowledged events that have not expired, and of those older than `--retain`. */
   answered: number
   answeredExpired: number
-  /** Unexpired events in the database, acknowledged or not, and expired ones that are still there. */
+  /** Number of unexpired events in the database, acknowledged or not, and of expired ones that are still there. */
   stored: number
   expiredLeft: number
-  /** Acknowledged requests whose unexpired events are not all stored exactly once. */
+  /** Number of acknowledged requests whose unexpired events are not all stored exactly once. */
   lostOrDoubled: number
-  /** Requests that are stored only in part. */
+  /** Number of requests that are stored only in part. */
   torn: number
-  /** Responses other than 200 and 503. */
+  /** Number of responses other than 200 and 503. */
   otherAnswers: number
   /** Exit code of `databuddy check` at the end. */
   check: number
 }
 
 const connections = 8
-/** Events in the largest request. */
+/** Number of events in the largest request. */
 const largestBatch = 20
-/** ms between two requests of a connection: ten minutes are to leave some hundred MB, which each backup copies and checks. */
+/**
+ * Maximum time between two requests of a connection, in ms. After ten minutes, the database should have a few hundred
+ * MB, which each backup copies and checks.
+ */
 const longestPause = 15
-/** ms between two things that happen to the server. */
+/** Time between two faults, in ms. */
 const shortestQuiet = 300
 const longestQuiet = 6_000
 const day = 86_400_000
-/** Older than `--retain 90d` by far, and younger. */
+/** Ages of events in ms: one far above `--retain 90d`, and one below it. */
 const ages = { expired: 100 * day, kept: 80 * day }
 const retain = ["--retain", "90d"]
 
@@ -58,7 +61,7 @@ interface Sent {
 interface Run {
   db: string
   key: string
-  /** The server that is up, or will be. */
+  /** The running server. Pending while it restarts. */
   server: Promise<Server>
   over: boolean
   sent: Sent[]
@@ -80,7 +83,8 @@ export async function soak(minutes: number, seed: number): Promise<SoakReport> {
     otherAnswers: 0,
   }
   const random = mulberry32(seed)
-  // Each has a stream of its own: what the load draws depends on the machine's pace, the order of the faults must not.
+  // The load has its own random numbers, because it uses more or fewer of them depending on the machine's speed. The
+  // order of the faults must depend only on the seed.
   const load = Array.from({ length: connections }, (_, index) =>
     sendOn(run, picker(mulberry32(seed + 1 + index))),
   )
@@ -104,7 +108,7 @@ export async function soak(minutes: number, seed: number): Promise<SoakReport> {
   }
 }
 
-/** Sends one request after another. Half of them have event ids and are sent until they are answered. */
+/** Sends one request after another. Half of them have event ids and are sent again until they are acknowledged. */
 async function sendOn(run: Run, pick: Pick): Promise<void> {
   while (!run.over) {
     const one: Sent = { size: pick.whole(1, largestBatch), expired: pick.chance(0.2), answered: false }
@@ -151,7 +155,7 @@ async function post(run: Run, body: string, size: number): Promise<boolean> {
 type Happened = Counts<"kills" | "stops" | "backups" | "backupsKilled" | "badBackups">
 type Counts<Name extends keyof SoakReport> = { [Key in Name]: SoakReport[Key] }
 
-/** Kills and restarts the server, stops and restarts it, starts backups and kills them, in the order that `pick` gives. */
+/** Kills, stops and restarts the server, and starts and kills backups, in an order chosen by `pick`. */
 async function disturb(run: Run, file: string, pick: Pick, ms: number): Promise<Happened> {
   const happened: Happened = { kills: 0, stops: 0, backups: 0, backupsKilled: 0, badBackups: 0 }
   const end = performance.now() + ms
@@ -233,7 +237,7 @@ function count(path: string, sent: readonly Sent[]) {
   }
 }
 
-/** No event is lost or duplicated, and every expired event is deleted. */
+/** True if no event is lost or duplicated, and every expired event is deleted. */
 export function isClean(report: SoakReport): boolean {
   const { lostOrDoubled, torn, expiredLeft, badBackups, otherAnswers, check } = report
   return [lostOrDoubled, torn, expiredLeft, badBackups, otherAnswers, check].every((number) => number === 0)

@@ -29,7 +29,7 @@ interface Message {
   data?: any
 }
 
-/** Follows the stream; `messages` holds the messages received so far. */
+/** Follows the stream. `messages` returns the messages received so far. */
 async function follow(query: string, headers: Record<string, string> = {}) {
   const stop = new AbortController()
   const response = await fetch(`${server.url}/v1/events/stream?${query}`, {

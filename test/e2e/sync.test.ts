@@ -5,7 +5,7 @@ import { eventually, type Server, startServer, temporaryFolder } from "../harnes
 const strace = Bun.which("strace")
 const skipped = strace ? "" : " (skipped: needs strace)"
 
-/** The system calls of a server during `work`: writes to the WAL, its syncs, and responses to clients. */
+/** Returns the system calls of a server during `work`: writes to the WAL, its syncs, and responses to clients. */
 async function traced(server: Server, file: string, work: () => Promise<void>): Promise<string[]> {
   const calls = "trace=pwrite64,pwritev,fsync,fdatasync,sendto,sendmsg,write,writev"
   const tracer = Bun.spawn(
@@ -21,8 +21,9 @@ async function traced(server: Server, file: string, work: () => Promise<void>): 
 }
 
 /**
- * For each successful response, in order: was the WAL synced after the last write to it? A write and a response count
- * from their beginning, a sync from its end: strace prints a call in two lines when another thread makes one meanwhile.
+ * Returns for each successful response, in order, whether the WAL had been synced since the last write to it. Writes
+ * and responses count when they begin, and syncs when they end. strace prints a call on two lines if another thread
+ * makes a call in between.
  */
 function answersAfterSync(calls: readonly string[]): boolean[] {
   const answers: boolean[] = []
@@ -50,10 +51,10 @@ function answersAfterSync(calls: readonly string[]): boolean[] {
 const cases = [
   {
     durability: "fsync",
-    sentence: "no answer leaves before the sync of the commit that holds its event",
+    sentence: "no response leaves before the commit of its event has been synced",
     synced: true,
   },
-  { durability: "os", sentence: "with --durability os the disk is not waited for", synced: false },
+  { durability: "os", sentence: "with --durability os, responses do not wait for the disk", synced: false },
 ]
 
 for (const { durability, sentence, synced } of cases) {

@@ -5,9 +5,9 @@ import { targets } from "../../src/build.ts"
 import { addonsIn } from "../support/addons.ts"
 import { repository } from "../support/repository.ts"
 
-// bun run test:targets: not part of `npm test`, because it downloads the Bun executables of all platforms.
+// Run with `bun run test:targets`. Not part of `npm test`, because it downloads the Bun executables of all platforms.
 
-/** What `file` would say: the format and the processor, from the first bytes of an ELF, Mach-O or PE file. */
+/** Returns the format and the processor of an ELF, Mach-O or PE file, as the command `file` does. */
 async function machine(file: string): Promise<string> {
   const head = Buffer.from(await Bun.file(file).slice(0, 4096).arrayBuffer())
   if (head.toString("latin1", 1, 4) === "ELF") return `ELF ${name(head.readUInt16LE(18), 0x3e, 0xb7)}`
@@ -34,7 +34,7 @@ describe.each(targets.map((target) => [basename(target.outfile), target] as cons
     expect(await machine(file)).toBe(`${formats[system as keyof typeof formats]} ${processor}`)
   })
 
-  test.skipIf(missing && !target.required)("holds the addon of its platform and no other", () => {
+  test.skipIf(missing && !target.required)("contains the addon of its platform and no other", () => {
     expect(addonsIn(file)).toEqual([target.addon])
   })
 })

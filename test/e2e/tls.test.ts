@@ -63,7 +63,7 @@ test("events are stored over TLS, and plain HTTP gets no response", async () => 
   await expect(fetch(`${secure.url}/health`)).rejects.toThrow()
 })
 
-describe("a start is refused with a hint and creates no database:", () => {
+describe("a start fails with a hint and creates no database:", () => {
   const refused: { sentence: string; args: () => string[]; error: string; hint: string }[] = [
     {
       sentence: "a certificate without a key",
@@ -78,7 +78,7 @@ describe("a start is refused with a hint and creates no database:", () => {
       hint: "set both",
     },
     {
-      sentence: "a certificate that is not there",
+      sentence: "a missing certificate file",
       args: () => tlsArgs("none.crt", "own.key"),
       error: `--tls-cert ${file("none.crt")} cannot be read (ENOENT)`,
       hint: "choose a file that databuddy's user can read",
@@ -90,7 +90,7 @@ describe("a start is refused with a hint and creates no database:", () => {
       hint: "choose a file",
     },
     {
-      sentence: "a certificate that is none",
+      sentence: "a file without a certificate",
       args: () => tlsArgs("no.pem", "own.key"),
       error: `--tls-cert ${file("no.pem")} does not contain a PEM certificate`,
       hint: "-----BEGIN CERTIFICATE-----",
@@ -102,7 +102,7 @@ describe("a start is refused with a hint and creates no database:", () => {
       hint: "-----BEGIN CERTIFICATE-----",
     },
     {
-      sentence: "a certificate in the key's place",
+      sentence: "a certificate in place of the key",
       args: () => tlsArgs("own.crt", "own.crt"),
       error: `--tls-key ${file("own.crt")} does not contain a PEM private key`,
       hint: "openssl pkey",
@@ -149,7 +149,7 @@ test("the start message shows the host name of the certificate", async () => {
   await server.stop()
 })
 
-/** Headers of every response, and additional ones by kind; `undefined`: the header is absent. */
+/** A kind of response, and its headers besides those of every response. `undefined` means that a header is absent. */
 interface Kind {
   kind: string
   request: (server: Server) => Promise<Response> | Response
@@ -183,13 +183,13 @@ const kinds: Kind[] = [
     headers: { "content-type": json, ...echoed },
   },
   {
-    kind: "a refused event",
+    kind: "a rejected event",
     request: ask("/track", { method: "POST", body: "{" }),
     status: 400,
     headers: { "content-type": json, "access-control-allow-origin": undefined },
   },
   {
-    kind: "a refused profile",
+    kind: "a rejected profile",
     request: ask("/identify", { method: "POST", body: '{"profileId":"p"}', headers: { origin } }),
     status: 400,
     headers: { "content-type": json, ...echoed },
@@ -200,7 +200,7 @@ const kinds: Kind[] = [
     status: 204,
     headers: { ...echoed },
   },
-  { kind: "life", request: ask("/health"), status: 200, headers: { "content-type": json, ...noStore } },
+  { kind: "health", request: ask("/health"), status: 200, headers: { "content-type": json, ...noStore } },
   { kind: "readiness", request: ask("/ready"), status: 200, headers: { "content-type": json, ...noStore } },
   {
     kind: "the metrics",
@@ -225,26 +225,26 @@ const kinds: Kind[] = [
     headers: { "content-type": json, ...noStore },
   },
   {
-    kind: "the refusals",
+    kind: "the rejected requests",
     request: withKey("/v1/refusals"),
     status: 200,
     headers: { "content-type": json, ...noStore },
   },
   {
-    kind: "an error of the management",
+    kind: "an error of the admin API",
     request: ask("/v1/keys", { headers: { origin } }),
     status: 401,
     headers: { "content-type": json, ...noStore },
   },
   {
-    kind: "a path of the management that is none",
+    kind: "an unknown path of the admin API",
     request: ask("/v1/none"),
     status: 404,
     headers: { "content-type": json, ...noStore },
   },
-  { kind: "a path that is none", request: ask("/none"), status: 404, headers: { "content-type": json } },
+  { kind: "an unknown path", request: ask("/none"), status: 404, headers: { "content-type": json } },
   {
-    kind: "the page of the API",
+    kind: "the API documentation",
     request: ask("/docs"),
     status: 200,
     headers: {
@@ -255,7 +255,7 @@ const kinds: Kind[] = [
     },
   },
   {
-    kind: "the page's script",
+    kind: "the script of the API documentation",
     request: async (server) => {
       const html = await (await ask("/docs")(server)).text()
       return ask(/src="(\/docs\/[^"]+)"/.exec(html)?.[1] ?? "")(server)
@@ -264,7 +264,7 @@ const kinds: Kind[] = [
     headers: { "content-type": "text/javascript; charset=utf-8", ...page },
   },
   {
-    kind: "the description of the API",
+    kind: "the OpenAPI document",
     request: ask("/openapi.json"),
     status: 200,
     headers: { "content-type": json, ...page },
@@ -273,7 +273,7 @@ const kinds: Kind[] = [
 
 describe("the headers of", () => {
   for (const { kind, request, status, headers } of kinds) {
-    test(`${kind}: nosniff, no software name, and HSTS only over TLS`, async () => {
+    test(`${kind} include nosniff, no software name, and HSTS only over TLS`, async () => {
       for (const server of [plain, secure]) {
         const answer = await request(server)
         expect(answer.status).toBe(status)

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test"
 import { bundleScripts } from "../../src/tracker/bundle.ts"
 import { startServer, temporaryFolder } from "../harness.ts"
 
-test("the binary contains the scripts of its sources, also under the name of --script-name", async () => {
+test("the binary serves the scripts built from its sources, also under the name of --script-name", async () => {
   using folder = temporaryFolder()
   const server = await startServer({ db: folder.file("scripts.db"), args: ["--script-name", "app.js"] })
   try {
