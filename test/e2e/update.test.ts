@@ -19,11 +19,11 @@ import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { createSigningKey } from "../support/minisign.ts"
 
-/** Seconds. Long enough for a server to start on a busy machine. */
+/** In seconds. Long enough for a server to start on a busy machine. */
 const readyWithin = "5"
 
-// The built binary updates a copy of itself from a server of this process. The newer release is a script that says another
-// version and runs the same binary, or fails where a test needs it to.
+// The built binary updates a copy of itself from a server in this process. The newer release is a script that prints
+// another version and runs the same binary, or fails where a test requires it.
 
 const newer = "99.0.0"
 const platform = `${process.platform}-${process.arch}`
@@ -68,13 +68,13 @@ afterEach(async () => {
 
 function freePort(): number {
   const listener = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() })
-  // The port is 0 once it has stopped.
+  // Once the listener has stopped, its port is 0.
   const { port } = listener
   void listener.stop(true)
   return port ?? 0
 }
 
-/** Starts a process that answers /ready, as the server before the update does. It does not migrate the database. */
+/** Starts a process that responds to /ready as a server of the previous version. It does not migrate the database. */
 async function startPreviousServer(): Promise<void> {
   const source = `Bun.serve({ port: ${port}, hostname: "127.0.0.1", fetch: () => Response.json({ status: "ready" }) })`
   const command = [process.execPath, "--eval", `${source}; console.log("listening")`]
@@ -83,7 +83,7 @@ async function startPreviousServer(): Promise<void> {
   await child.stdout.getReader().read()
 }
 
-/** Stands for systemctl. Before each start it records the version and the schema. */
+/** Returns a script that replaces systemctl. Before each start, it records the version and the pending migrations. */
 function controlScript(): string {
   return `#!/bin/sh
 cd "${folder.path}"
@@ -127,13 +127,14 @@ function createDatabase(schema: string): void {
   made.close()
 }
 
-/** Asynchronous, because the server of this process answers. The umask is that of a hardened system. */
+/** Asynchronous, because the server in this process must be able to respond. */
 async function update(...args: string[]) {
   const location = ["--url", server.url.origin, "--public-key", key.publicKey, "--db", db]
   const control = ["--control", folder.file("control"), "--port", String(port), "--ready-within", readyWithin]
   return databuddy("update", ...location, ...control, ...args)
 }
 
+/** Runs the copied binary with the umask of a hardened system. */
 async function databuddy(...args: string[]) {
   const command = ["sh", "-c", 'umask 027 && exec "$0" "$@"', program, ...args]
   const run = Bun.spawn(command, { env: environment(), stdout: "pipe", stderr: "pipe" })
@@ -150,7 +151,7 @@ const lines = (name: string) =>
 const programs = () => readdirSync(folder.file("bin"))
 const isReady = async () => (await fetch(`http://127.0.0.1:${port}/ready`)).status
 const current = async () => (await databuddy("--version")).out.split(" ")[1]
-/** The schema before the newest. */
+/** Number of the schema before the newest. */
 const older = migrations.at(-2)?.name.slice(0, 4) ?? ""
 
 describe("update", () => {
@@ -164,14 +165,14 @@ describe("update", () => {
     expect(await isReady()).toBe(200)
     expect(await current()).toBe(newer)
     expect(programs()).toEqual(["databuddy"])
-    // The user of the service can run it.
+    // The user of the service can run the program.
     expect(statSync(program).mode & 0o777).toBe(0o755)
   })
 
   test.each([
     ["does not start", 'if [ "$1" = serve ]; then exit 1; fi'],
     ["never becomes ready", 'if [ "$1" = serve ]; then exec sleep 60; fi'],
-  ])("goes back to the previous version and its database if the new one %s", async (_, script) => {
+  ])("returns to the previous version and its database if the new one %s", async (_, script) => {
     createDatabase(older)
     publish(script)
     const previous = await current()
@@ -188,7 +189,7 @@ describe("update", () => {
       `; ${folder.file(replaced ?? "none")} contains the events that arrived while the new version was running`,
     )
     expect(lines("started")).toEqual([newer, previous ?? ""])
-    // The database of the previous schema is back: the last migration is pending again when the previous version starts.
+    // The last migration is pending again when the previous version starts, so the database has the previous schema.
     expect(lines("pending")).toEqual(["0", "1"])
     expect(await isReady()).toBe(200)
     expect(await current()).toBe(previous ?? "")
@@ -210,7 +211,7 @@ describe("update", () => {
 
   const signals = "for signal in INT TERM HUP; do kill -$signal $PPID; sleep 0.2; done"
 
-  test("is not interrupted by signals after it stopped the server", async () => {
+  test("is not interrupted by signals after it has stopped the server", async () => {
     createDatabase(older)
     publish(`if [ "$1 $2" = "migrate --db" ]; then ${signals}; fi`)
     const { err, code } = await update()
@@ -219,7 +220,7 @@ describe("update", () => {
     expect(await current()).toBe(newer)
   })
 
-  test("goes back to the previous version despite signals", async () => {
+  test("returns to the previous version despite signals", async () => {
     createDatabase(older)
     publish(`if [ "$1 $2" = "migrate --db" ]; then ${signals}; exit 1; fi`)
     const { err, code } = await update()
@@ -229,7 +230,7 @@ describe("update", () => {
     expect(programs()).toEqual(["databuddy"])
   })
 
-  test("still has the previous program if the new one cannot take its place", async () => {
+  test("keeps the previous program if the new one cannot replace it", async () => {
     createDatabase(older)
     publish(
       `if [ "$1" = migrate ]; then rm "${program}.new"; echo '{ "applied": [], "backup": null }'; exit; fi`,
@@ -242,7 +243,7 @@ describe("update", () => {
     expect(programs()).toEqual(["databuddy"])
   })
 
-  test("--check says that there is a newer version, and changes nothing", async () => {
+  test("--check reports a newer version and changes nothing", async () => {
     publish("")
     const { out, code } = await update("--check")
     expect(out).toContain(`databuddy ${newer} is available`)
@@ -259,7 +260,7 @@ describe("update", () => {
 
   test.each([
     [
-      "another key signed it",
+      "another key signed the release",
       () => release.set("SHA256SUMS.minisig", createSigningKey().sign(text("SHA256SUMS"))),
       "SHA256SUMS is not signed by the configured key",
     ],
@@ -273,7 +274,7 @@ describe("update", () => {
       "SHA256SUMS is not signed by the configured key",
     ],
     [
-      "it is not signed",
+      "the release is not signed",
       () => release.delete("SHA256SUMS.minisig"),
       "SHA256SUMS.minisig cannot be downloaded: status 404",
     ],
@@ -283,7 +284,7 @@ describe("update", () => {
       "does not have the checksum in SHA256SUMS",
     ],
     ["the archive is missing", () => release.delete(archive), `${archive} cannot be downloaded: status 404`],
-    ["there is none", () => release.clear(), "SHA256SUMS cannot be downloaded: status 404"],
+    ["there is no release", () => release.clear(), "SHA256SUMS cannot be downloaded: status 404"],
     ["the program does not run", () => publish("", newer, "exit 1"), "does not run on this machine"],
   ])("installs nothing if %s", async (_, change, message) => {
     createDatabase(older)
@@ -297,7 +298,7 @@ describe("update", () => {
     expect(programs()).toEqual(["databuddy"])
   })
 
-  test("asks no address if none is configured", async () => {
+  test("sends no request if no URL or no key is configured", async () => {
     expect((await databuddy("update")).err).toContain("no release URL is configured")
     expect((await databuddy("update", "--url", server.url.origin)).err).toContain(
       "no public key for releases",
@@ -305,7 +306,7 @@ describe("update", () => {
     expect(requests).toEqual([])
   })
 
-  test("changes nothing if the server does not answer, such as with a wrong port", async () => {
+  test("changes nothing if the server does not respond, for example because of a wrong port", async () => {
     createDatabase(older)
     publish("")
     const wrong = freePort()
@@ -324,7 +325,7 @@ describe("update", () => {
     expect((await update("--check")).err).toContain("has no release for")
   })
 
-  test("needs the server's database, so that it can go back", async () => {
+  test("requires the server's database, so that it can be restored", async () => {
     publish("")
     const { err, code } = await update()
     expect({ err: err.includes(`${db} does not exist`), code }).toEqual({ err: true, code: 1 })

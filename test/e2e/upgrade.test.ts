@@ -7,13 +7,13 @@ import { eventually, openReader, startServer, type TemporaryFolder, temporaryFol
 import { binary } from "../support/binary.ts"
 
 const fixtures = join(import.meta.dir, "../fixtures")
-/** Of the key in the fixtures. */
+/** Secret of the key in the fixtures. */
 const secret = `dbdy_${"f".repeat(32)}`
 const versions = readdirSync(fixtures)
   .map((file) => /^schema-(\d{4})\.sql$/.exec(file)?.[1])
   .filter((version) => version !== undefined)
   .sort()
-/** A version that is not the newest and has all current tables except the latest ones. */
+/** An older version, which has all current tables except the latest ones. */
 const older = "0004"
 const pendingThen = migrations.slice(Number(older)).map(({ name }) => name)
 
@@ -30,7 +30,7 @@ afterEach(() => {
 })
 afterAll(() => folder[Symbol.dispose]())
 
-/** Creates the database of the version whose last migration this was. */
+/** Creates a database of the version whose last migration is `version`. Returns its bytes. */
 function make(version: string, path = db): Buffer {
   const made = new Database(path)
   made.pragma("auto_vacuum = incremental")
@@ -47,7 +47,7 @@ function databuddy(...args: string[]): { code: number; out: string; err: string 
 
 const backups = () => readdirSync(folder.path).filter((name) => name.includes(".before-migration-"))
 
-/** The data that a user would look for after an upgrade, as far as the version had it. */
+/** The data that a user would look for after an upgrade. Tables that the version did not have are skipped. */
 const looks = [
   {
     table: "websites",
@@ -59,7 +59,7 @@ const looks = [
   },
   {
     table: "event_rows",
-    // The columns of every version.
+    // The columns that every version has.
     sql: `select id, website_id, name, namespace, source, timestamp, time, received_at, anonymous_id, session_id, profile_id, path,
       event_id, credential, crawler, properties from events order by id`,
   },
@@ -96,7 +96,7 @@ const integrity = (path: string) => {
 }
 
 describe("a start with the database of every released version", () => {
-  test("there is a fixture of each but the newest", () => {
+  test("there is a fixture of each version except the newest", () => {
     const needed = migrations.slice(0, -1).map(({ name }) => name.slice(0, 4))
     expect(versions.slice(0, needed.length)).toEqual(needed)
   })
@@ -143,7 +143,7 @@ describe("a start with the database of every released version", () => {
 })
 
 describe("SIGTERM", () => {
-  /** Starts the server, sends the signal at `moment`, and returns the exit code and the output. */
+  /** Starts the server and sends the signal once `moment` returns true. Returns the exit code and the output. */
   async function stopAt(moment: () => boolean): Promise<{ code: number; err: string }> {
     const child = Bun.spawn([binary, "serve", "--db", db, "--port", "0", "--no-setup"], {
       stdout: "ignore",
@@ -159,7 +159,7 @@ describe("SIGTERM", () => {
     }
   }
 
-  /** A database whose backup takes a while. */
+  /** Creates a database whose backup takes a while. Returns its bytes. */
   function makeLarge(): Buffer {
     make(older)
     const large = new Database(db)
@@ -175,13 +175,13 @@ describe("SIGTERM", () => {
     return readFileSync(db)
   }
 
-  /** But for an empty -wal, which a copy that breaks off leaves. */
+  /** Lists the folder without the empty -wal that an interrupted copy leaves behind. */
   const files = () =>
     readdirSync(folder.path)
       .filter((name) => !/-(wal|shm)$/.test(name))
       .sort()
 
-  test("during the backup before a migration ends the start: the file is unchanged, the copy is removed", async () => {
+  test("during the backup before a migration ends the start, changes nothing and removes the copy", async () => {
     const before = makeLarge()
     const { code, err } = await stopAt(() => files().some((name) => name.includes(".partial-")))
     expect(err).toContain("stopped during the backup; the database is unchanged")
@@ -191,7 +191,7 @@ describe("SIGTERM", () => {
     expect(JSON.parse(databuddy("migrate", "--json").out).applied).toEqual(pendingThen)
   })
 
-  test("during the migrations takes effect after them: the file is valid", async () => {
+  test("during the migrations takes effect after them, so that the file is valid", async () => {
     makeLarge()
     const { code, err } = await stopAt(() => backups().some((name) => !name.includes(".partial-")))
     expect(err).toContain("stopped; the database is a single file")
@@ -239,7 +239,7 @@ describe("databuddy migrate", () => {
     expect(backups()).toEqual([])
   })
 
-  test("refuses while a server runs, and names it", async () => {
+  test("fails while a server is running, and names its process", async () => {
     const server = await startServer({ db })
     try {
       const { code, err } = databuddy("migrate")
@@ -257,7 +257,7 @@ describe("databuddy migrate", () => {
   })
 })
 
-describe("no other command migrates, because a server of the older version can be running:", () => {
+describe("no other command migrates, because a server of the older version may be running:", () => {
   const commands = [
     ["website", "list"],
     ["website", "create", "new.example"],
@@ -285,10 +285,10 @@ describe("no other command migrates, because a server of the older version can b
 
 const mayMount =
   process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"], { stderr: "ignore" }).success
-const skipped = mayMount ? "" : " (skipped: needs root that may mount)"
+const skipped = mayMount ? "" : " (skipped: needs root and permission to mount)"
 
 test.skipIf(!mayMount)(
-  `without room for the backup neither serve nor migrate touches the file${skipped}`,
+  `without space for the backup, neither serve nor migrate changes the file${skipped}`,
   () => {
     const disk = folder.file("disk")
     mkdirSync(disk)

@@ -27,28 +27,28 @@ function run(args: string[], input = ""): { code: number; out: string; err: stri
   return { code: exitCode, out: stdout.toString(), err: stderr.toString() }
 }
 
-/** Runs a command that must succeed with `--json`, and returns its output. */
-// biome-ignore lint/suspicious/noExplicitAny: what a command prints is compared, not worked with
+/** Runs a command with `--json`, which must succeed. Returns its output. */
+// biome-ignore lint/suspicious/noExplicitAny: the output of a command is only compared
 function json(args: string[], input = ""): any {
   const { code, out, err } = run([...args, "--json"], input)
   expect({ code, err }).toEqual({ code: 0, err: "" })
   return JSON.parse(out)
 }
 
-/** A call as the page makes it. */
+/** Sends a request as the dashboard does. */
 async function call(method: string, path: string, body?: unknown, cookie = "") {
   const response = await fetch(`${server?.url}${path}`, {
     method,
     headers: { "x-databuddy-page": "1", cookie },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  // biome-ignore lint/suspicious/noExplicitAny: bodies are compared, not worked with
+  // biome-ignore lint/suspicious/noExplicitAny: bodies are only compared
   return { status: response.status, headers: response.headers, body: (await response.json()) as any }
 }
 
 const logIn = (email: string, sent: string) => call("POST", "/v1/login", { email, password: sent })
 const linkOf = ({ output }: Server) => /^ {2}http\S+(\/invite\/\S+)$/m.exec(output())?.[1]
-/** The API's path of a link for people. */
+/** Returns the API's path for a one-time link. */
 const apiOf = (link = "") => link.replace("/invite/", "/v1/invites/")
 
 describe("a start without an owner", () => {
@@ -71,18 +71,18 @@ describe("a start without an owner", () => {
 
     server = await startServer({ db })
     expect(linkOf(server)).toBeUndefined()
-    // A login outlives the server.
+    // A login session outlives the server.
     expect((await call("GET", "/v1/me", undefined, cookie)).body.user.email).toBe("ada@example.com")
   })
 
-  test("prints none with --no-setup", async () => {
+  test("prints no link with --no-setup", async () => {
     server = await startServer({ db, args: ["--no-setup"] })
     expect(server.output()).not.toContain("/invite/")
     expect((await call("GET", "/v1/me")).body).toMatchObject({ user: null, hasUsers: false })
   })
 
   test.skipIf(Bun.which("curl") === null)(
-    "prints a line that sends an event to the first website",
+    "prints a curl command that sends an event to the first website",
     async () => {
       server = await startServer({ db })
       const line = /^ {2}(curl .*)$/m.exec(server.output())?.[1] ?? ""
@@ -113,13 +113,13 @@ test("wrong passwords from elsewhere do not keep the owner of an email from logg
   for (const address of ["192.0.2.1", "192.0.2.2"]) {
     for (let n = 0; n < 10; n++) expect(await status(address, "a wrong password")).toBe(401)
     expect(await status(address, "a wrong password")).toBe(429)
-    // The right password is not recognized from there either.
+    // From this address, even the right password is rejected.
     expect(await status(address, password)).toBe(429)
   }
   expect(await status("192.0.2.3", password)).toBe(200)
 })
 
-test("behind a trusted proxy that was reached by HTTPS, the cookie is only sent over HTTPS", async () => {
+test("behind a trusted proxy that was reached over HTTPS, the cookie is only sent over HTTPS", async () => {
   json(["user", "create", "ada@example.com", "--password-stdin"], password)
   const cookie = async (args: string[], headers: Record<string, string>) => {
     server = await startServer({ db, args: ["--no-setup", ...args] })
@@ -169,7 +169,7 @@ describe("databuddy user", () => {
   })
 
   const refused: [string, string[], string, string][] = [
-    ["an email that is none", ["user", "create", "ada"], "", "the email must be an email address"],
+    ["an invalid email", ["user", "create", "ada"], "", "the email must be an email address"],
     [
       "an email that is taken",
       ["user", "create", "eve@example.com"],
@@ -183,7 +183,7 @@ describe("databuddy user", () => {
       "the password must be a string of 10 to 200 characters",
     ],
     [
-      "no password where one is to come",
+      "a missing password",
       ["user", "reset", "eve@example.com", "--password-stdin"],
       "",
       "the password must be a string of 10 to 200 characters",
@@ -195,7 +195,7 @@ describe("databuddy user", () => {
       "--website nope does not exist",
     ],
     [
-      "an owner of some websites",
+      "an owner limited to some websites",
       ["user", "create", "ada@example.com", "--role", "owner", "--website", "docs"],
       "",
       "--website must be null for an owner",
@@ -219,7 +219,7 @@ describe("databuddy user", () => {
       "no user has the email ada@example.com",
     ],
   ]
-  test.each(refused)("refuses %s", (_, args, input, message) => {
+  test.each(refused)("rejects %s", (_, args, input, message) => {
     json(["user", "create", "eve@example.com"])
     const before = run(["user", "list", "--json"]).out
     const { code, out, err } = run(args, input)
@@ -261,7 +261,7 @@ describe("databuddy user", () => {
   })
 })
 
-test("a backup holds users, but no login and no link", async () => {
+test("a backup contains users, but no login sessions and no links", async () => {
   json(["user", "create", "ada@example.com", "--password-stdin"], password)
   server = await startServer({ db })
   const cookie = (await logIn("ada@example.com", password)).headers.get("set-cookie")?.split(";")[0]

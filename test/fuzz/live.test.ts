@@ -38,7 +38,7 @@ test(`filters match the same events in the live stream as in queries (DATABUDDY_
     let selected = 0
     for (let asked = 0; asked < questions; asked++) {
       const { scope } = randomQuery(world, "events")
-      // Whose profile an event is depends on all links: no page filters live events by it.
+      // The profile of an event depends on all links, so no page filters live events by it.
       scope.filters = scope.filters.filter(({ field }) => field !== "profile")
       const { events: expected } = referenceResult(events, {
         kind: "events",

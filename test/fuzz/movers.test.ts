@@ -21,14 +21,15 @@ import { referenceMovers } from "../reference/movers.ts"
 import { runToEnd } from "../support/batches.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Random events, measures, periods and limits: movers are those of a plain reference. Repeat a run with DATABUDDY_FUZZ_SEED.
+// Random events, measures, periods and limits. Movers are the same as those of a simple reference implementation. Set
+// DATABUDDY_FUZZ_SEED to repeat a run.
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 2)
 const queriesPerState = 12
 const dayMs = 86_400_000
 
-/** Sums are left out: rounding can rank equal ones differently. */
+/** Without sums, because rounding can rank equal sums differently. */
 const measures: Measure[] = [
   "events",
   "events",
@@ -91,7 +92,7 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
             measures: [{ name: "measured", measure }],
             ...page,
           }
-          // Movers read nothing else of it.
+          // `movers` reads only these fields.
           const actual = runToEnd(movers(spec as QuerySpec, run, limits))
           const expected = referenceMovers(events, scope, previous, measure, limits)
           const { summary } = expected

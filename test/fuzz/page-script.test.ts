@@ -5,8 +5,8 @@ import { websiteIds } from "../e2e/contract/seed.ts"
 import { ContractServer } from "../e2e/contract/server.ts"
 import { mulberry32, type Pick, picker } from "../support/random.ts"
 
-// Thousands of damaged requests to the page script's endpoints. None is a server error, and exactly what was acknowledged is stored. Set
-// DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_BODIES to make it longer.
+// Thousands of damaged requests to the page script's endpoints. None causes a server error, and exactly the
+// acknowledged items are stored. Set DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_BODIES to make it longer.
 
 const seed = Number(process.env.DATABUDDY_FUZZ_SEED ?? Date.now() % 2 ** 31)
 const bodies = Number(process.env.DATABUDDY_FUZZ_BODIES ?? 3_000)
@@ -42,7 +42,7 @@ const kindOf: Record<string, string> = {
   event: "custom",
 }
 
-/** Path, the samples that it takes, and the `type` of its answer. */
+/** Path, the samples that it accepts, and the `type` of its response. */
 const routes: [path: string, takes: string[], type: string][] = [
   ["/", ["view", "exit", "custom", "link"], "track"],
   ["/batch", ["view", "exit", "custom", "link"], "batch"],
@@ -107,7 +107,7 @@ function anything(random: Pick, depth: number): unknown {
 
 let ids = 0
 
-/** A sample with an eventId of its own, and perhaps with more or other fields. */
+/** Returns a sample with a new eventId, and in some cases with more, fewer or other fields. */
 function item(random: Pick, sample: string): Item {
   const made: Item = { ...samples[sample], eventId: `id-${ids++}-${random.whole(0, 1e9)}` }
   if (random.chance(0.4)) return made
@@ -116,7 +116,7 @@ function item(random: Pick, sample: string): Item {
     made[field] = make(random)
   }
   if (random.chance(0.15)) delete made[random.of(Object.keys(made))]
-  // An eventId that repeats is not stored again.
+  // The eventId is not replaced, because an item with a known eventId would not be stored.
   const field = random.of(Object.keys(made).filter((name) => name !== "eventId"))
   if (random.chance(0.15)) made[field] = anything(random, 2)
   return made
@@ -128,7 +128,7 @@ interface Sent {
   method: "GET" | "POST"
   body: Uint8Array
   headers: Record<string, string>
-  /** What the items are samples of, by eventId. */
+  /** The kinds of the items, by eventId. */
   kinds: Map<string, string>
 }
 
@@ -180,7 +180,7 @@ function request(random: Pick): Sent {
   return { path: path + query, type, method: "POST", body, headers, kinds }
 }
 
-/** The number of stored items that the response states. */
+/** Returns the number of items that are stored according to the response. */
 function acknowledged({ type }: Sent, headers: Headers, body: string): number {
   if (type === "pixel") {
     expect(headers.get("content-type")).toBe("image/gif")
@@ -204,7 +204,7 @@ function acknowledged({ type }: Sent, headers: Headers, body: string): number {
 }
 
 test(
-  `${bodies} damaged requests of a page (DATABUDDY_FUZZ_SEED=${seed})`,
+  `of ${bodies} damaged requests, exactly the acknowledged items are stored (DATABUDDY_FUZZ_SEED=${seed})`,
   async () => {
     const random = picker(mulberry32(seed))
     const counts = new Map<string, number>()
@@ -227,7 +227,7 @@ test(
         for (const { event_id, kind, credential } of rows) {
           expect(credential).toBe("website_id")
           const expected = sent.kinds.get(String(event_id))
-          // Another name makes a page event a custom one.
+          // A different name turns an event of a page into a custom event.
           if (expected !== undefined)
             expect([expected, "custom", "page_view", "page_exit"]).toContain(kind as string)
         }
@@ -239,7 +239,7 @@ test(
       const key = rows.length > 0 ? "stored" : response.status === 200 ? "none" : String(response.status)
       counts.set(key, (counts.get(key) ?? 0) + 1)
     }
-    // All rejected, or all accepted, would have tested little.
+    // If all requests were rejected or all accepted, the test would have checked little.
     expect(counts.get("stored")).toBeGreaterThan(bodies / 5)
     expect(counts.get("400")).toBeGreaterThan(bodies / 10)
     expect(counts.get("403") ?? 0).toBeGreaterThan(0)

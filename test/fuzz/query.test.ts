@@ -16,21 +16,21 @@ import { type RawEvent, referenceResult } from "../reference/reference.ts"
 import { runToEnd } from "../support/batches.ts"
 import { mulberry32, picker } from "../support/random.ts"
 
-// Random events and random queries: the engine returns what the reference returns, however events are stored and whatever it has
-// cached. Repeat a run with DATABUDDY_FUZZ_SEED; make it longer with DATABUDDY_FUZZ_WORLDS.
+// Random events and random queries. The engine returns the same results as the reference, however events are stored and
+// whatever it has cached. Set DATABUDDY_FUZZ_SEED to repeat a run, and DATABUDDY_FUZZ_WORLDS to make it longer.
 
 const firstSeed = Number(process.env.DATABUDDY_FUZZ_SEED ?? 1)
 const worlds = Number(process.env.DATABUDDY_FUZZ_WORLDS ?? 1)
 const queriesPerState = Number(process.env.DATABUDDY_FUZZ_QUESTIONS ?? 10)
-/** Queries that run in every state. */
+/** Number of queries that are repeated in every state. */
 const repeatedCount = 8
-/** Cache sizes in bytes, ample and tiny, and the events of a block from which its selections are cached. */
+/** Cache sizes in bytes, large and tiny, each with the number of events from which a block's selections are cached. */
 const memories = [
   [2 ** 26, 4],
   [2 ** 26, 20],
   [2 ** 16, 1],
 ] as const
-/** Limits so low that unsealed rows are read in parts, and more than 80 of them only when a day is needed. */
+/** Limits so low that unsealed rows are read in parts. More than 80 are only read for the days that a query needs. */
 const tinyLimits = { rows: 80, bytes: 20_000, partBytes: 10_000, idBytes: 134_217_728 }
 const kinds: Kind[] = [
   "groups",
@@ -48,7 +48,7 @@ const kinds: Kind[] = [
   "visitors",
 ]
 
-/** Days since 1970: all days are over, so that their blocks are merged. */
+/** In days since 1970. All events are from earlier days, so that the blocks of these days are merged. */
 const farDay = 30_000
 
 /** The states of a database, in order. The queries run in each of them. */
@@ -106,12 +106,12 @@ function remove(db: Db, { random, center }: World): void {
 
 type Executor = (query: Query) => unknown
 
-/** Executes queries with a reader that has executed others before. */
+/** Returns an executor that keeps its reader, and so the caches of earlier queries. */
 function executorOf(reader: SnapshotReader): Executor {
   return (query) => runToEnd(executeQuery(reader, query)).result
 }
 
-/** The first result, in order, that differs from the reference. */
+/** Describes the first result that differs from the reference, if any. */
 function disagreement(
   executors: readonly Executor[],
   events: RawEvent[],
@@ -135,7 +135,7 @@ for (let seed = firstSeed; seed < firstSeed + worlds; seed++) {
     using folder = temporaryFolder()
     const db = openTestDatabase(folder.file("test.db"))
     try {
-      // Every second database has the highest ids.
+      // Every second database has the highest possible ids.
       assignNode(db, seed % 2 === 0 ? maxNode : undefined)
       const clocks = new Clocks()
       const world = makeWorld(db, picker(mulberry32(seed)))

@@ -14,13 +14,13 @@ const bodies = Number(process.env.DATABUDDY_FUZZ_BODIES ?? 3_000)
 let world: ContractServer
 
 beforeAll(async () => {
-  // The bodies with a website id come from few addresses.
+  // The rate limit would affect bodies with a website id, because they come from few addresses.
   world = await ContractServer.start({ args: ["--rate-limit", "0"] })
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
 test(
-  `${bodies} mutated bodies (DATABUDDY_FUZZ_SEED=${seed})`,
+  `of ${bodies} mutated bodies, exactly the accepted events are stored (DATABUDDY_FUZZ_SEED=${seed})`,
   async () => {
     const random = picker(mulberry32(seed))
     const seenIds = new Set<string>()
@@ -41,7 +41,7 @@ test(
       }
       counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1)
     }
-    // All rejected, or all accepted, would have tested little.
+    // If all bodies were rejected or all accepted, the test would have checked little.
     for (const status of [200, 400, 401, 403, 404, 413]) expect(counts.get(status) ?? 0).toBeGreaterThan(0)
     expect(counts.get(200)).toBeGreaterThan(bodies / 5)
     expect(counts.get(400)).toBeGreaterThan(bodies / 5)
@@ -82,7 +82,7 @@ function expectContractShape({ status, headers, body }: Answer): void {
   }
 }
 
-/** The events that JSON.parse finds in the body, as rows of the view `events`. */
+/** Returns the events that JSON.parse finds in the body, as rows of the view `events`. */
 function expectedRows(sent: Sent, answer: Answer, seenIds: Set<string>): unknown[] {
   const value = JSON.parse(new TextDecoder().decode(sent.plain)) as Event | Event[]
   const list = Array.isArray(value) ? value : [value]
@@ -126,7 +126,7 @@ function carriesWorkingKey(sent: Sent): boolean {
   return sentKeys.some((key) => key === secrets.full || key === secrets.limited)
 }
 
-/** Properties as text: their order and types count too. */
+/** Returns a row in the form of `expectedRows`. Properties are text, because their order and types matter, too. */
 function shownRow({ id: _, received_at, time: __, timestamp, anonymous_id, properties, ...rest }: Row) {
   return {
     ...rest,
@@ -140,7 +140,7 @@ function timeOf(timestamp: unknown): unknown {
   if (timestamp === undefined || timestamp === "") return "received"
   if (typeof timestamp === "number") return Math.floor(timestamp)
   const text = String(timestamp)
-  // The test process can be in any time zone.
+  // The test process may run in any time zone.
   return Math.floor(
     /[zZ]$|GMT|[+-]\d\d:?\d\d$|^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Date.parse(`${text}Z`),
   )
@@ -150,7 +150,7 @@ function canonical(id: string | null): string | null {
   return id && /^[0-9a-f-]{36}$/i.test(id) ? id.toLowerCase() : id
 }
 
-// What is sent
+// The requests
 
 type Event = Record<string, unknown> & { websiteId?: string }
 
@@ -303,7 +303,7 @@ function anything(random: Pick, depth: number): unknown {
   return kind === 4 ? inner : Object.fromEntries(inner.map((value) => [text(random), value]))
 }
 
-/** Errors in the values: a wrong type, an exceeded limit, a missing field, too deep nesting. */
+/** May add an error to the values: a wrong type, an exceeded limit, a missing field, or too many levels. */
 function maybeMutated(random: Pick, value: Event | Event[]): unknown {
   if (random.chance(0.45)) return value
   if (random.chance(0.05)) return anything(random, 2)
@@ -346,7 +346,7 @@ function nestedIn(random: Pick, levels: number): unknown {
   return { inner }
 }
 
-/** Errors in the JSON text that no value can express. */
+/** Serializes a value, and may add an error that only JSON text can have. */
 function json(random: Pick, value: unknown): string {
   const plain = JSON.stringify(value)
   if (random.chance(0.9)) return plain
