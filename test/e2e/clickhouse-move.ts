@@ -261,7 +261,7 @@ function otherKind(view: EventRow, index: number): EventRow {
   }
 }
 
-/** Exports a file. Reads the export as a stream, because it can exceed the maximum length of a string. */
+/** Returns the hash and size of a file's export, which is read as a stream because it can be too long for a string. */
 async function exportOf(path: string): Promise<{ hash: string; bytes: number }> {
   const child = Bun.spawn([binary, "export", "--db", path], { env: environment(), stderr: "inherit" })
   const hasher = new Bun.CryptoHasher("sha256")

@@ -107,7 +107,7 @@ test(`with ${idle} idle connections, others are served immediately and memory is
   const clients = occupy(server, idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
   await eventually(() => clients.open === idle, { timeout: 30_000 })
   for (let request = 0; request < 20; request++) expect(await send(server, 10_000)).toBe(200)
-  // In MB. Each connection was measured to take 4 KB; more than 15 KB would be too much.
+  // In MB. A connection was measured to take 4 KB. The limit is 15 KB per connection.
   expect(memoryOf(server).now - before).toBeLessThan(150)
   expect(countEvents(server)).toBe(21)
 }, 60_000)

@@ -6,8 +6,8 @@ import { fieldCases } from "./contract/fields.ts"
 import { identifyRejections, storedProfileCases } from "./contract/identify.ts"
 import { ContractServer, expectRejection, isRejection } from "./contract/server.ts"
 
-// The contract of POST /track and POST /identify, tested over HTTP against the built binary. Each case is data: the request, the
-// exact response, and the stored rows. Cases with several requests are in scenarios.test.ts.
+// The contract of POST /track and POST /identify, tested over HTTP against the built binary. Each case is data: the
+// request, the exact response, and the stored rows. Cases with several requests are in scenarios.test.ts.
 
 let world: ContractServer
 
@@ -31,7 +31,7 @@ for (const [group, cases] of Object.entries(groups)) {
   })
 }
 
-describe("JSON of 100,000 levels is rejected without harm", () => {
+describe("JSON with 100,000 levels is rejected, and nothing is stored", () => {
   for (const [what, body] of Object.entries(deepBodies)) {
     test(what, async () => {
       const before = world.stored()

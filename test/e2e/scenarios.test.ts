@@ -53,7 +53,7 @@ describe("one server", () => {
   })
   afterAll(() => world[Symbol.asyncDispose]())
 
-  describe("the published examples work exactly as published", () => {
+  describe("the documented examples work exactly as published", () => {
     const curl = Bun.which("curl")
     const type = '-H "Content-Type: application/json"'
     const examples: { script: string; answer: string; stored: ReturnType<typeof row>[] }[] = [
@@ -166,7 +166,7 @@ describe("one server", () => {
       ])
     })
 
-    test("per kind of credential, so that order-42 from a page does not suppress that from the backend", async () => {
+    test("per kind of credential, so that a page cannot suppress an event from the backend", async () => {
       expectSuccess(await world.send(onWebsite(websiteIds.example, once("order-42", "page"))), ok)
       for (const key of ["full", "limited", "all"] as const) {
         const body = { ...once("order-42", key), websiteId: websiteIds.example }

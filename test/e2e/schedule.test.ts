@@ -267,7 +267,7 @@ test("a failed backup is retried, and works once the folder exists", async () =>
   await eventually(() => logged(server, "backup created").length > 0, patient)
 })
 
-test("a missing folder in an existing one is created at the start, only for its owner, but not later", async () => {
+test("a missing folder in an existing one is created at the start, readable only by its owner, but never later", async () => {
   const missing = folder.file("new")
   const server = await serve("--backup-dir", missing, "--backup-every", "1s")
   await eventually(() => logged(server, "backup created").length > 0, patient)

@@ -250,7 +250,7 @@ const badProperties: Record<string, [sent: unknown, message: string]> = {
   "65 levels of arrays": [arraysIn(65), tooDeep],
 }
 
-/** Sent as raw text. */
+/** Properties that are sent as raw JSON text, and how they are stored. */
 const rawProperties: Record<string, [sent: string, stored: unknown]> = {
   "duplicate keys, of which the last wins": ['{"a":1,"b":2,"a":3}', { a: 3, b: 2 }],
   "an own key __proto__": ['{"__proto__":{"a":1},"b":2}', JSON.parse('{"__proto__":{"a":1},"b":2}')],
