@@ -8,6 +8,11 @@ import { insertRows } from "../reference/events.ts"
 import { eventRow } from "../support/event.ts"
 
 const names = 6
+/**
+ * Number of measurements. The garbage collector can find old references on the stack, and then keeps a builder. The
+ * smallest of several measurements does not include such a builder.
+ */
+const attempts = 8
 const keys = Array.from({ length: 40 }, (_, key) => `key_${key}`)
 
 function arrays(): number {
@@ -34,12 +39,15 @@ test("finished columns do not retain the memory that was used to build them", ()
     }),
   )
   insertRows(db, rows)
-  const before = arrays()
-  const columns = build(new RowReader(db), rows.length)
-  const added = arrays() - before
-  expect(columns.length).toBe(names)
+  const kept: Columns[][] = []
+  const added = Array.from({ length: attempts }, () => {
+    const before = arrays()
+    kept.push(build(new RowReader(db), rows.length))
+    return arrays() - before
+  })
+  expect(kept.map(({ length }) => length)).toEqual(Array(attempts).fill(names))
   // While columns are built, those of each property use one array. The finished columns use no arrays of this type.
-  expect(added).toBeLessThan((names * keys.length) / 2)
-  expect(columns[0]?.properties().columnOf("key_3")?.values.length).toBe(7)
+  expect(Math.min(...added)).toBeLessThan((names * keys.length) / 2)
+  expect(kept[0]?.[0]?.properties().columnOf("key_3")?.values.length).toBe(7)
   db.close()
 })

@@ -214,7 +214,12 @@ const keptProperties: Record<string, unknown> = {
   "a key of 128 characters": { ["k".repeat(128)]: 1 },
   "a key of 128 UTF-16 units": { ["𝄞".repeat(64)]: 1 },
   "numbers at the ends of a double": { a: 1.7976931348623157e308, b: 5e-324, c: -1e21, d: 123456789.123456 },
-  "text from several Unicode planes": { ключ: "значение", 鍵: "値", "🔑": "🎉", n: "\u2028\u2029\ufeff\uffff" },
+  "text from several Unicode planes": {
+    ключ: "значение",
+    鍵: "値",
+    "🔑": "🎉",
+    n: "\u2028\u2029\ufeff\uffff",
+  },
   "NUL and lone surrogates in their values": { a: "x\0y", b: "\ud834", c: ["\udd1e"] },
   "NUL and lone surrogates in their keys": { "x\0y": 1, "\ud834": 2 },
   "32,768 bytes": propertiesOf(32_768, "x"),
