@@ -131,6 +131,33 @@ describe("turns", () => {
     expect(taken.query).toBeGreaterThan(before)
   })
 
+  test("are not saved up by a query that waits for memory: it then does not delay a new caller for seconds", () => {
+    const { scheduler, taken, steps } = timedScheduler()
+    function* holding(budget: MemoryBudget, bytes: number, what: keyof typeof taken): Generator<void, void> {
+      budget.reserve(bytes)
+      yield* steps(what, 10)
+    }
+    scheduler.add({ id: 1, caller: "a", start: (budget) => holding(budget, 70, "query"), fail: () => {} })
+    runAll(scheduler, 1)
+    scheduler.add({ id: 2, caller: "b", start: (budget) => holding(budget, 50, "sealing"), fail: () => {} })
+    runAll(scheduler, 300)
+    expect([taken.query > 2_000, taken.sealing]).toEqual([true, 0])
+    scheduler.cancel(1)
+    let delay = -1
+    function* brief(): Generator<void, void> {
+      const short = steps("query", 10)
+      for (let step = 0; step < 5; step++) {
+        short.next()
+        yield
+      }
+      delay = taken.sealing
+    }
+    scheduler.add({ id: 3, caller: "c", start: brief, fail: () => {} })
+    runAll(scheduler, 20)
+    expect(delay).toBeGreaterThanOrEqual(0)
+    expect(delay).toBeLessThanOrEqual(100)
+  })
+
   test("go to sealing every third time, for any number of callers", () => {
     const { scheduler, taken, steps } = timedScheduler()
     // The length of a time slice.

@@ -18,9 +18,9 @@ const maxOwedMs = 10_000
  */
 const largeShare = 1 / 8
 /**
- * Maximum query time that a caller can save up while it has no queries, in ms. The caller's next queries run first
- * until they have used up this time, so that a dashboard page with a few queries does not have to take turns with
- * queries that run for seconds.
+ * Maximum query time that a caller can save up while it has no queries, or while its queries wait for memory, in ms.
+ * The caller's next queries run first until they have used up this time, so that a dashboard page with a few queries
+ * does not have to take turns with queries that run for seconds.
  */
 const maxCreditMs = 250
 /** Maximum number of callers whose time is remembered. */
@@ -64,10 +64,7 @@ class PreemptedError extends Error {}
 export class TaskScheduler {
   /** Tasks in order of arrival. */
   readonly #tasks: Task[] = []
-  /**
-   * Time used by each caller, in ms. When a caller without queries sends one, its time is raised to at least
-   * `#commonTime` minus `maxCreditMs`.
-   */
+  /** Time used by each caller, in ms. If it is less than `#commonTime` minus `maxCreditMs`, that time counts instead. */
   readonly #timeOfCaller = new Map<string, number>()
   /** The most time that a caller had already used when one of its queries got a slice, in ms. */
   #commonTime = 0
@@ -100,14 +97,12 @@ export class TaskScheduler {
 
   add(job: Job): void {
     const budget = new MemoryBudget(this.options.memoryPerQuery, this.memory)
-    const { caller } = job
-    if (!this.#tasks.some((task) => task.caller === caller))
-      this.#timeOfCaller.set(caller, Math.max(this.#timeOf(caller), this.#commonTime - maxCreditMs))
     this.#tasks.push({ ...job, steps: undefined, budget, isLarge: false, bytesNeeded: 0, lastSlice: 0 })
   }
 
+  /** Returns the time that counts as used by a caller, in ms. A caller that could not run saves up no more than others. */
   #timeOf(caller: string): number {
-    return this.#timeOfCaller.get(caller) ?? this.#commonTime - maxCreditMs
+    return Math.max(this.#timeOfCaller.get(caller) ?? 0, this.#commonTime - maxCreditMs)
   }
 
   /** Stops a query and releases its memory. */
