@@ -50,7 +50,7 @@ export const numberForms = { i1: Int8Array, i2: Int16Array, i4: Int32Array, f8: 
  * A property key, the indexes of the slices that have it, and for each of these slices the number of events with a
  * value.
  */
-export type ListedKey = [key: string, slices: number[], events: number[]]
+export type ListedKey = [key: string, slices: readonly number[], events: readonly number[]]
 
 export interface Layout {
   times: ColumnLocation

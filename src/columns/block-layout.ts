@@ -1,6 +1,7 @@
 import { endOfString } from "../json-text.ts"
 import type { BlockRow, Slice } from "./block.ts"
 import type { ColumnLocation, Layout, ListedKey } from "./block-format.ts"
+import { SingleNumberLists } from "./single-number-lists.ts"
 
 /** The layout of a block, and a map of its properties by key. */
 export interface OpenLayout extends Layout {
@@ -90,8 +91,14 @@ function withSlice({ properties, withProperties, ...layout }: SingleNameLayout):
 
 /** Parses the list of the properties that are not in the layout (`Layout.rest`). Their values are only in the rows. */
 export function openRest({ slices }: BlockRow, text: string): ReadonlyMap<string, OpenProperty> {
-  const listed = JSON.parse(text) as (ListedKey | SingleNameRest)[]
-  return new Map(listed.map((entry) => [entry[0], openRestOf(slices, entry)]))
+  const lists = new SingleNumberLists()
+  const shared = (list: readonly number[]) => (list.length === 1 ? lists.of(list[0] as number) : list)
+  const properties = new Map<string, OpenProperty>()
+  for (const entry of JSON.parse(text) as (ListedKey | SingleNameRest)[]) {
+    const [key, slicesWithKey, events] = listedOf(entry)
+    properties.set(key, new OpenProperty(slices, [key, shared(slicesWithKey), shared(events)], null))
+  }
+  return properties
 }
 
 /**
@@ -108,17 +115,18 @@ export function findInRest({ slices }: BlockRow, text: string, key: string): Ope
     const bracket = text[endOfKey + 2] === "[" ? "]]" : "]"
     const end = text.indexOf(bracket, endOfKey) + bracket.length
     if (text.startsWith(start, at))
-      return openRestOf(slices, JSON.parse(text.slice(at, end)) as ListedKey | SingleNameRest)
+      return new OpenProperty(
+        slices,
+        listedOf(JSON.parse(text.slice(at, end)) as ListedKey | SingleNameRest),
+        null,
+      )
     at = end + 1
   }
   return undefined
 }
 
-function openRestOf(
-  slices: readonly Slice[],
-  [key, slicesOrEvents, events]: ListedKey | SingleNameRest,
-): OpenProperty {
-  const listed: ListedKey =
-    typeof slicesOrEvents === "number" ? [key, [0], [slicesOrEvents]] : [key, slicesOrEvents, events ?? []]
-  return new OpenProperty(slices, listed, null)
+function listedOf([key, slicesOrEvents, events]: ListedKey | SingleNameRest): ListedKey {
+  return typeof slicesOrEvents === "number"
+    ? [key, [0], [slicesOrEvents]]
+    : [key, slicesOrEvents, events ?? []]
 }

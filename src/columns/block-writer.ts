@@ -19,6 +19,7 @@ import {
 import { emptyCodes, joinColumns, present } from "./column.ts"
 import type { Columns, PropertyColumns } from "./memory-batch.ts"
 import { listedProperties, staysInRows } from "./property-column-policy.ts"
+import { SingleNumberLists } from "./single-number-lists.ts"
 import { packIdSet } from "./stored-id-set.ts"
 import { lowerBoundOfDoubles } from "./typed-arrays.ts"
 
@@ -119,22 +120,31 @@ function sum(numbers: readonly number[]): number {
 /** Lists all property keys. If there are more keys than the layout holds, sorts them by descending number of events. */
 function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]> {
   const keys = new Map<string, ListedKey>()
+  const lists = new SingleNumberLists()
   let count = 0
   for (const [slice, properties] of all.entries()) {
     for (const [key, events] of yield* properties.counts()) {
       if (++count % listedPerStep === 0) yield
-      let listed = keys.get(key)
-      if (!listed) {
-        listed = [key, [], []]
-        keys.set(key, listed)
+      const listed = keys.get(key)
+      if (!listed) keys.set(key, [key, lists.of(slice), lists.of(events)])
+      else {
+        listed[1] = appended(listed[1], slice)
+        listed[2] = appended(listed[2], events)
       }
-      listed[1].push(slice)
-      listed[2].push(events)
     }
   }
   const listed = [...keys.values()]
   if (listed.length <= listedProperties) return listed
   return listed.sort(([, , left], [, , right]) => sum(right) - sum(left))
+}
+
+/** Appends to a list that `SingleNumberLists` may have returned. Copies the list if it has one number. */
+function appended(list: readonly number[], number: number): readonly number[] {
+  if (list.length === 1)
+    return [...list, number]
+    // Longer lists are created above, and belong to one key.
+  ;(list as number[]).push(number)
+  return list
 }
 
 function concatenateCodes(arrays: readonly Uint32Array[]): Uint32Array {

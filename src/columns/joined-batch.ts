@@ -124,9 +124,12 @@ export class JoinedBatch implements Batch {
     const keys = new Map<string, number>()
     for (const properties of [this.segments.layout(this.#row).byKey, this.segments.rest(this.#row)]) {
       for (const [key, property] of properties) {
-        const eventCounts = this.slices.flatMap(({ index }) => property.eventsOf(index) ?? [])
-        const total = eventCounts.reduce((sum, events) => sum + events, 0)
-        if (eventCounts.length > 0) keys.set(key, total)
+        let total: number | undefined
+        for (const { index } of this.slices) {
+          const events = property.eventsOf(index)
+          if (events !== undefined) total = (total ?? 0) + events
+        }
+        if (total !== undefined) keys.set(key, total)
       }
     }
     return keys

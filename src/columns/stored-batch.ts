@@ -70,15 +70,16 @@ export class StoredBatch implements Batch {
   }
 
   keys(): ReadonlyMap<string, number> {
-    this.#keys ??= new Map(
-      [...this.#layout.byKey, ...this.segments.rest(this.#row)].flatMap(
-        ([key, property]): [string, number][] => {
-          const own = property.eventsOf(this.slice.index)
-          return own === undefined ? [] : [[key, own]]
-        },
-      ),
-    )
-    return this.#keys
+    if (this.#keys) return this.#keys
+    const keys = new Map<string, number>()
+    for (const properties of [this.#layout.byKey, this.segments.rest(this.#row)]) {
+      for (const [key, property] of properties) {
+        const events = property.eventsOf(this.slice.index)
+        if (events !== undefined) keys.set(key, events)
+      }
+    }
+    this.#keys = keys
+    return keys
   }
 
   withProperties(): number {
