@@ -16,7 +16,7 @@ import { anonymizeSettings } from "../store/websites.ts"
 
 // `expected` is the error message for a value that does not match the schema.
 
-const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
+const host = "must be a host or an origin without wildcards, such as example.com or https://example.com"
 
 const domain = Type.String({
   maxLength: 2048,
@@ -26,7 +26,7 @@ const domain = Type.String({
 })
 
 const origin =
-  "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
+  "must be a host or an origin without wildcards, such as example.com, https://example.com or capacitor://localhost"
 
 const allowedOrigins = Type.Array(Type.String({ maxLength: 2048, expected: origin }), {
   maxItems: maxListEntries,
@@ -160,7 +160,7 @@ export const personSchema = Type.Object(
   {
     profileId: Type.Optional(
       personId(
-        "Deletes this profile, its links, its events, and those events of its linked anonymous ids that do not have another profile",
+        "Deletes this profile, its links, its events, and those events of its linked anonymous ids that do not have a different profile",
       ),
     ),
     anonymousId: Type.Optional(

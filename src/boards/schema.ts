@@ -223,7 +223,7 @@ export const boardChangesSchema = Type.Object(
       Type.Integer({
         minimum: 1,
         description:
-          "The board's revision on which the change is based. If the board has another revision by now, the change is rejected with the reason `conflict`",
+          "The board's revision on which the change is based. If the board has a different revision by now, the change is rejected with the reason `conflict`",
         expected: "must be a whole number above 0",
       }),
     ),

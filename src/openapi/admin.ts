@@ -185,7 +185,7 @@ const keys: Operations = {
       id: "createKey",
       summary: "Create a key",
       description:
-        "The key can have at most the permissions of the caller. It cannot have another scope or website, a higher limit or a later expiry.",
+        "The key can have at most the permissions of the caller. It cannot have a scope or website that the caller lacks, a higher rate limit or a later expiry.",
       takes: ref("schemas/NewKey"),
       gives: keyWithSecret,
       status: 201,
@@ -222,7 +222,7 @@ const keys: Operations = {
   "/v1/keys/{id}/overlap": {
     delete: {
       id: "endKeyOverlap",
-      summary: "End the overlap of a rotation",
+      summary: "Expire the previous secret of a rotated key",
       description: "The previous secret stops working immediately.",
       gives: key,
       reasons: [...keyIdReasons, ...registryWrites],
@@ -236,7 +236,7 @@ const profiles: Operations = {
       id: "listProfiles",
       summary: "Search profiles",
       description:
-        "The most recently updated profiles come first. `total` is the number of profiles on all pages. A search scans all profiles of the website, a thousand at a time, between other requests.",
+        "The most recently updated profiles come first. `total` is the number of profiles on all pages. A search scans all profiles of the website, a thousand at a time, so that it does not block other requests.",
       query: profileSearchSchema,
       gives: listOf("profiles", "Profile"),
       reasons: ["invalid_shape", ...websiteReasons],
@@ -246,7 +246,7 @@ const profiles: Operations = {
     get: {
       id: "showProfile",
       summary: "Show a profile",
-      description: "Percent-encode the id in the path, such as `user%2F1`.",
+      description: "Percent-encode the ID in the path. For example, `user/1` becomes `user%2F1`.",
       query: profileFilterSchema,
       gives: { profile: ref("schemas/Profile") },
       reasons: ["invalid_shape", ...websiteReasons, "profile_unknown"],
@@ -289,7 +289,7 @@ const exports: Operations = {
       id: "export",
       summary: "Export events",
       description:
-        "Streams every field of every event, in id order. ndjson (one JSON object per line) starts with websites, profiles and links and ends with a line of counts; `databuddy import` reads it. In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe. A caller limited to some websites gets the events of these websites; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
+        "Streams every field of every event, in the order of their IDs. ndjson has one JSON object per line. The websites, the profiles and the links between profiles and anonymous IDs come before the events, and the last line contains counts. `databuddy import` reads this format. In csv, text that a spreadsheet would read as a formula is prefixed with an apostrophe. A caller limited to some websites gets the events of these websites; any other caller also gets events without a website. With `profile_id` or `anonymous_id`, the export contains the data that `forget` would delete for that person. With `Accept-Encoding: gzip`, ndjson and csv are compressed.",
       query: exportFilterSchema,
       file: {
         "application/x-ndjson": text,

@@ -45,7 +45,7 @@ export const writes = storeReasons.filter((reason) => reason !== "internal")
 /** Error reasons of operations that change websites, keys or users. */
 export const registryWrites = [...writes, "registry_elsewhere"] as const
 
-/** Schema of the body of a rotation, which can be omitted, and a description of the overlap. */
+/** Schema of the optional body of a rotation, and a description of the overlap. */
 export const rotation = publicSchema(rotationSchema)
 export const rotationText =
   "The current secret works until the end of the overlap. With the default, `none`, it stops working immediately. If an even older secret still works, that one also stops working immediately."

@@ -229,7 +229,7 @@ const shares: Operations = {
   "/v1/shares/{id}/overlap": {
     delete: {
       id: "endShareOverlap",
-      summary: "End the overlap of a rotation",
+      summary: "Expire the previous URL of a rotated link",
       description: "The previous link stops working immediately.",
       gives: { share: ref("schemas/Share") },
       reasons: ["key_website_mismatch", "share_unknown", ...writes],

@@ -25,7 +25,7 @@ const weekMs = 7 * dayMs
  * one year earlier. `matching_weekdays` is the latest period that ends before the range and starts on the same weekday.
  * Ranges of whole days follow the calendar, whatever the length of a day. If the range is still in progress, the
  * previous period is cut at the same point (for whole days, at the same time of day), so that a partial range is not
- * compared to a complete one. `now` is in Unix ms. Throws a RangeFault for invalid dates.
+ * compared with a complete one. `now` is in Unix ms. Throws a RangeFault for invalid dates.
  */
 export function previousOf(
   range: Range,

@@ -19,7 +19,10 @@ export const maxSteps = 10
 const maxFilters = 50
 /** Maximum length of a path, in characters. */
 const maxPath = 2_048
-/** Maximum length of a filter value, in characters. No value is longer, because properties have at most 32 KiB. */
+/**
+ * Maximum length of a filter value, in characters. No value is longer, because an event's properties take up at most 32
+ * KiB.
+ */
 const maxText = 32_768
 
 export const units = ["visitor", "session", "profile"] as const
@@ -73,7 +76,7 @@ const filter = Type.Object(
     field: Type.Unsafe<Dimension | "property_key">(
       Type.String({
         pattern: `^(?:${fields.join("|")}|property_key|${property})$`,
-        description: `${anyField}; for nested values property.cart.total, for array elements property.items.0.sku. property_key matches the keys of an event's properties`,
+        description: `${anyField}. A nested value is written as property.cart.total, and an element of an array as property.items.0.sku. property_key matches the keys of an event's properties`,
         expected: `must be ${fields.join(", ")}, property_key or property.<path> such as property.plan`,
       }),
     ),
@@ -157,7 +160,7 @@ const compare = Type.Unsafe<Comparison>(
     ],
     {
       description:
-        "Adds `previous` to each row, with the row's measures in another period. previous_period: the period of the same length before the range, or the same number of calendar months if the range consists of calendar months. previous_year: the same dates a year earlier. matching_weekdays: the latest period before the range that starts on the same weekday. `startDate` and `endDate` select any other period. If the range has not ended yet, the previous period ends at the same point: today at 10:15 is compared to yesterday until 10:15. Minutes, hours and days are compared to those with the same local time, even across clock changes. `previous` is null for dates without a counterpart in the previous period. Rows that only occur in the previous period are included, with the values that measures have if there are no events",
+        "Adds `previous` to each row, with the row's measures in another period. previous_period: the period of the same length before the range, or the same number of calendar months if the range consists of calendar months. previous_year: the same dates a year earlier. matching_weekdays: the latest period before the range that starts on the same weekday. `startDate` and `endDate` select any other period. If the range has not ended yet, the previous period ends at the same point: at 10:15, today is compared with yesterday up to 10:15. Minutes, hours and days are matched by local date and time, even across clock changes. `previous` is null for dates without a counterpart in the previous period. Rows that occur only in the previous period are also included; their own measures have the values for no events, such as 0 for a count",
       expected: `must be ${comparisons.join(", ")} or {startDate, endDate}`,
     },
   ),
@@ -208,8 +211,9 @@ export const optionSchemas = {
   kinds: Type.Array(oneOf(eventKinds, "Kind of event"), {
     minItems: 1,
     maxItems: eventKinds.length,
-    description: "Only events of these kinds. Default: custom; all kinds with anonymousId or profileId",
-    expected: `must be a list of ${orList(eventKinds)}`,
+    description:
+      "Only events of these kinds. Default: custom, or all kinds if anonymousId or profileId is set",
+    expected: `must be a list in which each item is ${orList(eventKinds)}`,
   }),
   window: Type.String({
     pattern: "^[1-9]\\d{0,8}[smhdw]$",
@@ -218,8 +222,8 @@ export const optionSchemas = {
     expected: "must be a duration such as 30m, 1h or 14d, at most 366d",
   }),
   unit: oneOf(units, "What to count. Default visitor"),
-  before: pathSteps("Number of events before the event. Default 3"),
-  after: pathSteps("Number of events after the event. Default 3"),
+  before: pathSteps("Number of events to show before the event that the paths are built around. Default 3"),
+  after: pathSteps("Number of events to show after the event that the paths are built around. Default 3"),
   top: Type.Integer({
     minimum: 1,
     maximum: 1_000,
@@ -229,7 +233,7 @@ export const optionSchemas = {
   }),
   anonymousId: text("Only events of this visitor"),
   profileId: text(
-    "Only events of this profile: events with its ID, and events without a profile ID from anonymous IDs that /identify linked to it",
+    "Only events of this profile: events with its ID, and events that have no profile ID but whose anonymous ID was linked to it by /identify",
   ),
   reached: stepNumber(
     "Only people who reached this step of the funnel defined by `steps` (1 is the first step)",
@@ -242,7 +246,9 @@ export const optionSchemas = {
       "Only people that the funnel counts under this value of `by`. null selects people without a value",
     expected: `must be a string of at most ${maxText} characters, or null`,
   }),
-  cohort: date("Only people in the cohort with this `date`, in the retention report for `steps`"),
+  cohort: date(
+    "Only people in one cohort of the retention report for `steps`: the cohort whose `date` is this value",
+  ),
   period: Type.Integer({
     minimum: 0,
     maximum: 100_000,
@@ -282,7 +288,7 @@ export const parameterSchema = Type.Object(
   strict,
 )
 
-/** A query: parameters to compute over one time range of a website's events. */
+/** A query: a list of parameters, each of which requests one report, over one time range of a website's events. */
 export const querySchema = Type.Object(
   {
     parameters: Type.Array(

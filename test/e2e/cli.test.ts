@@ -233,7 +233,7 @@ describe("an address that cannot be listened on is reported with a hint:", () =>
 test.each(["400", "12m", "0d", "36526d", "default", ""])("serve --retain %p is refused", async (time) => {
   const { code, out, err } = await run("serve", "--port", "0", "--retain", time)
   expect({ code, out }).toEqual({ code: 2, out: "" })
-  expect(err).toContain('It must be "forever", or a time from 1d to 36525d, such as 90d or 52w')
+  expect(err).toContain('It must be "forever", or a duration from 1d to 36525d, such as 90d or 52w')
   expect(readdirSync(folder.path)).toEqual([])
 })
 
@@ -319,12 +319,12 @@ describe("a failure exits with 1, an error and a hint on stderr:", () => {
     [
       "a domain without a host",
       ["website", "create", "https://"],
-      "the domain must be a host or an origin, such as example.com or https://example.com, without wildcards",
+      "the domain must be a host or an origin without wildcards, such as example.com or https://example.com",
     ],
     [
       "a wildcard among the origins",
       ["website", "create", "a.com", "--allowed-origin", "*.a.com"],
-      "--allowed-origin must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards",
+      "--allowed-origin must be a host or an origin without wildcards, such as example.com, https://example.com or capacitor://localhost",
     ],
     [
       "an id with a slash",

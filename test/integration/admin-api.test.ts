@@ -407,13 +407,13 @@ describe("a website", () => {
     },
   )
 
-  const host = "must be a host or an origin, such as example.com or https://example.com, without wildcards"
+  const host = "must be a host or an origin without wildcards, such as example.com or https://example.com"
   const origin =
-    "must be a host or an origin, such as example.com, https://example.com or capacitor://localhost, without wildcards"
+    "must be a host or an origin without wildcards, such as example.com, https://example.com or capacitor://localhost"
   const name = "must be a string of 1 to 256 characters without control characters"
   const id = "must be 1 to 255 characters A-Z, a-z, 0-9, '.', '_' or '-', but not '.', '..', 'all' or 'none'"
   const retain =
-    'must be "default", "forever", or a time from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)'
+    'must be "default", "forever", or a duration from 1d to 36525d, such as 90d or 52w (units: s, m, h, d, w)'
   const wrong: [string, object, string, string][] = [
     ["no domain", {}, "domain", host],
     ["a domain without a host", { domain: "https://" }, "domain", host],
