@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { codeOf, UserError } from "./errors.ts"
 
-const readable = "check the path, and that databuddy's user can read the file"
+const readable = "check the path, and that the system user running databuddy can read the file"
 
 /**
  * Reads the file named by a flag such as `--tls-cert`. Throws a UserError with the system's error code if that fails.

@@ -19,8 +19,8 @@ export function integer(min: number, max: number): (text: string) => number {
 }
 
 /**
- * Returns a parser that rejects empty values. An empty path would mean the working folder, and an empty host would mean
- * all networks.
+ * Returns a parser that rejects empty values. An empty path would mean the working directory, and an empty host would
+ * mean all network interfaces.
  */
 export function nonEmpty(expected: string): (text: string) => string {
   return (text) => {
@@ -35,11 +35,11 @@ export function retention(text: string): number {
   throw new InvalidArgumentError(`It must be ${retentionFormat}.`)
 }
 
-/** Parses the time for which events stay in the file (--keep-local). */
+/** Parses how long events stay in the database file (--keep-local). */
 export function localTime(text: string): number {
   const ms = parseRetention(text)
   if (ms !== undefined && ms > 0) return ms
-  throw new InvalidArgumentError("It must be a time from 1d to 36525d, such as 30d.")
+  throw new InvalidArgumentError("It must be a duration from 1d to 36525d, such as 30d.")
 }
 
 /**
@@ -62,8 +62,8 @@ export function webAddress(text: string): string {
 }
 
 /**
- * Parses the URL of the server from which the registry is copied, or `none`. Requires HTTPS, except on this machine,
- * because the response contains password hashes.
+ * Parses the URL of the server from which the registry is copied, or `none`. Because the response contains password
+ * hashes, HTTPS is required unless the server is on this machine.
  */
 export function registryAddress(text: string): string {
   if (text === "none") return text
@@ -88,13 +88,13 @@ export function certificateNames(text: string, previous: readonly string[] = [])
   const all = [...new Set([...previous, ...names])]
   if (names.every((name) => dnsName.test(name)) && all.length <= maxNames) return all
   throw new InvalidArgumentError(
-    `It must be a comma-separated list of at most ${maxNames} DNS names, such as events.example.com, without wildcards or addresses.`,
+    `It must be a comma-separated list of at most ${maxNames} DNS names, such as events.example.com. Wildcards and IP addresses are not allowed.`,
   )
 }
 
 /**
- * Parses the URL of an ACME directory. Requires HTTPS, except on this machine, because otherwise an attacker could
- * impersonate the certificate authority.
+ * Parses the URL of an ACME directory. Requires HTTPS unless the server is on this machine. Over HTTP, an attacker
+ * could impersonate the certificate authority.
  */
 export function acmeDirectory(text: string): string {
   const url = URL.parse(text)

@@ -202,13 +202,13 @@ export function serveOptions(): Option[] {
       integer(0, 2 ** 50),
     ),
     option(
-      "--retain <time>",
+      "--retain <duration>",
       "how long to keep the events of websites that do not set their own retention, such as 400d (default: forever)",
       undefined,
       retention,
     ),
     backupDirOption("write verified backups of the database to this folder on a schedule"),
-    option("--backup-every <time>", "interval between backups, such as 6h", "24h", backupInterval),
+    option("--backup-every <duration>", "interval between backups, such as 6h", "24h", backupInterval),
     option("--backup-keep <number>", "number of backups to keep", 7, integer(1, 100_000)),
     option(
       "--backup-to <url>",
@@ -265,7 +265,7 @@ export function serveOptions(): Option[] {
       integer(16_777_216, 2 ** 50),
     ),
     option(
-      "--keep-local <time>",
+      "--keep-local <duration>",
       "remove events older than this, such as 30d, from the file once the cluster has them; queries for earlier days then need the cluster",
       undefined,
       localTime,

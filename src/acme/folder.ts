@@ -7,7 +7,7 @@ import { type Tls, tlsOf } from "../server/tls.ts"
 import { publish, syncFolder } from "../store/db/files.ts"
 
 const folderHint =
-  "choose a folder with --acme-dir that databuddy's user can write to, such as /var/lib/databuddy/acme; it is created if missing"
+  "choose a folder with --acme-dir that the system user running databuddy can write to, such as /var/lib/databuddy/acme; it is created if missing"
 
 /** The certificate in the file, or the reason why the file cannot be used. Undefined if there is no file. */
 export type StoredCertificate = { tls: Tls } | { problem: string } | undefined
@@ -63,7 +63,7 @@ export class AcmeFolder {
     } catch (error) {
       throw new UserError(
         `${this.certificateFile} cannot be read (${codeOf(error)})`,
-        "databuddy's user must own the file and its folder",
+        "the system user that runs databuddy must own the file and its folder",
       )
     }
     if (pem === undefined) return undefined

@@ -46,8 +46,8 @@ const requestTimeout = 30_000
 /** Maximum ms without progress in a transfer. This is long enough for 16 MiB at 30 kB/s. */
 const stallTimeout = 600_000
 /**
- * Time in ms that a failed or stopped upload has to delete its parts. Bun deletes them in the background, usually in
- * one round trip.
+ * An upload that has failed or was stopped has this many ms to delete its parts. Bun deletes them in the background,
+ * usually in one round trip.
  */
 const abortTimeout = 1_500
 /** ms between checks of the timeouts. */
@@ -342,7 +342,7 @@ const explanations: readonly Explanation[] = [
   [["RequestTimeTooSkewed"], "the clock of this machine is wrong", "synchronize the clock (timedatectl)"],
   [
     ["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"],
-    "the bucket is in another region",
+    "the bucket is in a different region",
     "set AWS_REGION to the region of the bucket, and --backup-endpoint to its endpoint",
   ],
   [

@@ -55,7 +55,7 @@ export async function listCopies(
   }
 }
 
-/** Removes the partial files that killed scheduled backups left behind. */
+/** Removes the partial files left behind by scheduled backups that were killed. */
 export async function removePartialBackups(folder: string, db: string, ownPid: number): Promise<void> {
   await explainFolderErrors(folder, async () =>
     removePartials(folder, (place) => parseBackupTime(place, db) !== undefined, ownPid),
@@ -76,10 +76,10 @@ export async function requireFreeSpaceBeside(
   const free = bavail * bsize
   if (free >= bytes + minFree) return
   throw new UserError(
-    `${folder} is on the same disk as the database, which has ${size(free)} free; a copy of ${size(bytes)} would leave less than the ${size(minFree)} that --min-free reserves, so events would be rejected`,
+    `${folder} is on the same disk as the database, and that disk has ${size(free)} free; a copy of ${size(bytes)} would leave less than the ${size(minFree)} that --min-free reserves, so events would be rejected`,
     flag === "--backup-dir"
       ? "free disk space, keep fewer backups with --backup-keep, or set --backup-dir to a folder on another disk"
-      : "free disk space, or set --backup-dir to a folder on another disk, whose backups are then uploaded",
+      : "free disk space, or set --backup-dir to a folder on another disk; the backups are then uploaded from there",
   )
 }
 
@@ -134,7 +134,7 @@ async function explainFolderErrors<Result>(folder: string, work: () => Promise<R
     if (code !== "EACCES" && code !== "EPERM") throw error
     throw new UserError(
       `the backup folder ${folder} cannot be read (${code})`,
-      "give databuddy's user access to it",
+      "give the system user that runs databuddy access to it",
     )
   }
 }

@@ -53,7 +53,7 @@ export function splitWriters(
   if (others.some((row) => nodeOf(row.shippedId) === node)) {
     throw new UserError(
       `another database file ships events to ${where}${node === 0 ? "" : ` as node ${node}`}`,
-      "give each file its own database in the cluster, such as --clickhouse https://user@host:8443/shop, or its own number with --node; if this file was restored from a backup that was created before its first shipment, run `databuddy clickhouse fetch`, which adds the events that only the cluster has; then shipping can continue",
+      "give each file its own database in the cluster (for example with --clickhouse https://user@host:8443/shop) or its own number with --node; if this file was restored from a backup that was created before its first shipment, run `databuddy clickhouse fetch`, which adds the events that only the cluster has; then shipping can continue",
     )
   }
   if (others.length > 0 && !isShared) {

@@ -79,7 +79,7 @@ export function addKeyCommands(root: Command, context: Context): void {
     .command("rotate <id>")
     .description("replace a key's secret (shown once)")
     .addOption(
-      new Option("--overlap <time>", "how long the current secret keeps working")
+      new Option("--overlap <duration>", "how long the current secret keeps working")
         .choices(overlaps)
         .default("none"),
     )

@@ -100,10 +100,18 @@ export function addQueryCommand(root: Command, context: Context): void {
         .argParser(collect),
     )
     .addOption(new Option("--granularity <unit>", "length of time intervals").choices(granularities))
-    .option("--window <time>", "conversion window of a funnel, such as 1h or 7d")
+    .option("--window <duration>", "conversion window of a funnel, such as 1h or 7d")
     .addOption(new Option("--unit <who>", "what to count").choices(units))
-    .option("--before <number>", "number of steps before the event, for the type `paths`", integer(0, 5))
-    .option("--after <number>", "number of steps after the event, for the type `paths`", integer(0, 5))
+    .option(
+      "--before <number>",
+      "for the type `paths`: number of steps to show before the event",
+      integer(0, 5),
+    )
+    .option(
+      "--after <number>",
+      "for the type `paths`: number of steps to show after the event",
+      integer(0, 5),
+    )
     .option("--top <number>", "maximum number of values per property key", integer(1, 1_000))
     .option("--anonymous-id <id>", "only events from this visitor")
     .option("--profile-id <id>", "only events with this profile")

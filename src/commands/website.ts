@@ -142,7 +142,7 @@ function anonymizeOption(): Option {
 
 function retainOption(): Option {
   return new Option(
-    "--retain <time>",
+    "--retain <duration>",
     'how long to keep the website\'s events: a duration such as 90d, "forever", or "default" (the value of --retain on the server)',
   )
 }

@@ -229,7 +229,7 @@ export function listenError(
   if (syscall === "listen" || syscall === "getaddrinfo") {
     return new UserError(
       `cannot listen on --host ${host} ${flags.port} ${port} (${code})`,
-      "set --host to an address of this machine: 127.0.0.1 for local connections only, or 0.0.0.0 for all networks",
+      "set --host to an address of this machine: 127.0.0.1 for local connections only, or 0.0.0.0 for all network interfaces",
     )
   }
   return error

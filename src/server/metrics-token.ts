@@ -10,7 +10,8 @@ export function readMetricsAccess({
 }: Pick<ServeOptions, "metrics" | "metricsTokenFile">): MetricsAccess {
   const local = metrics === "local"
   if (file === undefined) return { token: undefined, local }
-  const hint = "create the file with `openssl rand -hex 32 > FILE`, and let databuddy's user read it"
+  const hint =
+    "create the file with `openssl rand -hex 32 > FILE`, and let the system user that runs databuddy read it"
   const token = readFlagFile("--metrics-token-file", file, hint).toString("utf8").trim()
   if (token !== "") return { token, local }
   throw new UserError(

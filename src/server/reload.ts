@@ -38,7 +38,7 @@ export function readLogLevel({ logLevel, logLevelFile: file }: LogOptions): LogL
     if (codeOf(error) === "ENOENT") return logLevel
     throw new UserError(
       `--log-level-file ${file} cannot be read: ${messageOf(error)}`,
-      "choose a file that databuddy's user can read",
+      "choose a file that the system user running databuddy can read",
     )
   }
   const level = logLevels.find((level) => level === text)

@@ -16,8 +16,8 @@ export interface Tls {
   /** Returns true if clients accept the certificate for this DNS name. */
   covers(name: string): boolean
   /**
-   * Returns the reason why clients reject the certificate at `now` (Unix ms), which is that it has expired or is not
-   * valid yet. Returns undefined if it is valid.
+   * Returns why clients reject the certificate at `now` (Unix ms): it has expired or is not valid yet. Returns
+   * undefined if it is valid.
    */
   validityProblem(now: number): string | undefined
   /** Replaces the host of `url` with a DNS name from the certificate, if there is one. */
@@ -27,7 +27,7 @@ export interface Tls {
 }
 
 const fileHint =
-  "choose a file that databuddy's user can read; with systemd, LoadCredential= provides access to a file that only root can read"
+  "choose a file that the system user running databuddy can read; with systemd, LoadCredential= provides access to a file that only root can read"
 const pairHint = "set both, each to a PEM file: --tls-cert fullchain.pem --tls-key privkey.pem"
 
 /**

@@ -81,7 +81,7 @@ describe("a start fails with a hint and creates no database:", () => {
       sentence: "a missing certificate file",
       args: () => tlsArgs("none.crt", "own.key"),
       error: `--tls-cert ${file("none.crt")} cannot be read (ENOENT)`,
-      hint: "choose a file that databuddy's user can read",
+      hint: "choose a file that the system user running databuddy can read",
     },
     {
       sentence: "a key that is a folder",

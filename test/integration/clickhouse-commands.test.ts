@@ -427,7 +427,7 @@ const mistakes: { what: string; args: string[]; says: string }[] = [
   {
     what: "--keep-local of less than a day",
     args: ["serve", "--keep-local", "12h", "--clickhouse", "http://a"],
-    says: "It must be a time from 1d to 36525d",
+    says: "It must be a duration from 1d to 36525d",
   },
   {
     what: "a password without a cluster",

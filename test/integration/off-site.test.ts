@@ -210,7 +210,7 @@ const faults: [string, S3Operation, S3Fault, string, string][] = [
     "another region",
     "create",
     { status: 301, code: "PermanentRedirect" },
-    "the bucket is in another region",
+    "the bucket is in a different region",
     "AWS_REGION",
   ],
   [

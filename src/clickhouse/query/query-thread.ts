@@ -15,8 +15,8 @@ import type { ClusterMessage, ClusterRequest } from "./messages.ts"
 declare const BUILD_COMMIT: string | undefined
 
 /**
- * In the binary, all code is bundled into one file at the repository's root, and a worker is identified by the path of
- * its source file.
+ * The binary bundles all code into one file that resolves paths as if it were at the repository's root. A worker is
+ * therefore found by the path of its source file.
  */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/query/query-worker.ts" : "./query-worker.ts"
@@ -209,7 +209,10 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
 }
 
 function unavailable(events: string, { reason }: { reason: string }): RequestError {
-  return new RequestError("events_removed", { detail: `${events}: ${reason}`, retryAfter })
+  return new RequestError("events_removed", {
+    detail: `${events}, which did not answer the query: ${reason}`,
+    retryAfter,
+  })
 }
 
 function errorOf({ kind, message }: Extract<ClusterMessage, { type: "failure" }>): Error {

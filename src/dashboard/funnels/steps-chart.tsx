@@ -62,7 +62,7 @@ export function StepsPanel({ query, steps, unit, window, name, pin }: StepsPanel
       title="Funnel steps"
       chart="steps"
       pin={pin}
-      hint={`Counts each ${unit.one}'s best attempt, within ${windowText(window)} of its first step.`}
+      hint={`Counts each ${unit.one}'s best attempt. An attempt lasts up to ${windowText(window)} from its first step.`}
       actions={
         <CardMenu
           file="funnel"
