@@ -26,8 +26,8 @@ if (invalidSwitch) {
 const duplicateSignalWindow = 200
 
 /**
- * Resolves at the first signal. A second one ends the process immediately, which is safe because acknowledged events
- * are on disk.
+ * Resolves when the first signal arrives. A second one ends the process immediately, which is safe because acknowledged
+ * events are on disk.
  */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {

@@ -20,8 +20,8 @@ export function uploadCopy(db: string): string {
 declare const BUILD_COMMIT: string | undefined
 
 /**
- * In the binary, all code is bundled into one file at the repository's root, and a worker is identified by the path of
- * its source file.
+ * The binary bundles all code into one file that resolves paths as if it were at the repository's root. A worker is
+ * therefore found by the path of its source file.
  */
 const workerFile = typeof BUILD_COMMIT === "string" ? "./src/backups/copy-worker.ts" : "./copy-worker.ts"
 
@@ -36,7 +36,8 @@ export type StagedTask =
 /**
  * Creates a copy in a private staging folder beside `path` and passes the copy to `finish`, which moves it to its
  * destination. `finish` also receives a signal that is aborted when the process has to stop. Always removes the staging
- * folder, even after a signal. Also removes staging folders for the same `path` that killed processes left behind.
+ * folder, even after a signal. Also removes staging folders for the same `path` that were left behind by killed
+ * processes.
  */
 export async function stageCopy(
   path: string,
@@ -90,8 +91,8 @@ export function stopSignalOf(context: Context): AbortSignal {
 }
 
 /**
- * Removes staging folders beside the database that a killed restore, upload or pre-migration backup left behind. The
- * caller must hold the server lock, which all three hold while they run.
+ * Removes staging folders that a restore, an upload or a backup before a migration left beside the database when it was
+ * killed. The caller must hold the server lock, which all three hold while they run.
  */
 export function removeStaleStaging(path: string, { environment }: Context): void {
   const name = basename(path)

@@ -73,7 +73,7 @@ export const tableStructure = columns.map(({ name, type }) => `${name} ${types[t
 export const selectedColumns = columns.map(({ name, type }) => types[type].select(name)).join(", ")
 
 /**
- * ClickHouse SQL expression for the hash of a row, which equals the result of `hashOf`. NUL separates the columns,
+ * ClickHouse SQL expression for the hash of a row. The hash equals the result of `hashOf`. NUL separates the columns,
  * because no string contains it; see `plainTextError`.
  */
 export const rowHash = `xxHash64(concat(${columns.map(({ name, type }) => types[type].text(name)).join(", '\\0', ")}))`

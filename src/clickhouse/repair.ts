@@ -89,10 +89,7 @@ export function unionOf(one: IdRange, other: IdRange): IdRange {
   return { first: Math.min(one.first, other.first), last: Math.max(one.last, other.last) }
 }
 
-/**
- * Corrects the file's record of a day's removed events, which are the events that the cluster has and the file does
- * not.
- */
+/** Corrects the file's record of a day's removed events: the events that the cluster has and the file does not. */
 async function correctRemovedDay(
   rid: number,
   day: WebsiteDay,
@@ -101,8 +98,8 @@ async function correctRemovedDay(
   const local = localSumOfDay(db, rid, day, lastId)
   const removed = findRemovedDay(db, rid, day.day)
   const sum = subtractSums(await clusterSumOfDay(cluster, day, lastId), local)
-  // Corrects nothing if the cluster has fewer events than the file, which has just sent them, or while deletions are
-  // pending. The next comparison covers both cases.
+  // Corrects nothing while deletions are pending, or if the cluster has fewer events than the file, because the file
+  // has just sent them. The next comparison covers both cases.
   if (!removed || isEqual(sum, removed) || sum.events < 0 || deletedIds(db, lastId, 1).length > 0) return
   const missing = Math.max(0, removed.missing + removed.events - sum.events)
   const expected = { events: removed.events, hash: removed.hash }

@@ -34,8 +34,8 @@ export interface ShipperDeps extends RemoverDeps {
 /** Limits of a batch. At most two batches are in memory. */
 export interface ShipperLimits extends InsertLimits {
   /**
-   * Time in ms for which an insert without a response might still be running in the cluster. Deletions are held back
-   * for this long, because such an insert could store deleted events again.
+   * An insert without a response might still be running in the cluster for this many ms. Deletions are held back for
+   * this long, because such an insert could store deleted events again.
    */
   outcomeWindow: number
 }
@@ -77,9 +77,9 @@ interface Batch {
 /**
  * Ships events to a cluster in the order of their ids. For each batch, it first records in the file the highest id that
  * it will send. Then it inserts the rows into the cluster, records the highest id there too, and finally advances the
- * watermark in the file, which is the id up to which everything is shipped. If the process crashes before that, the
- * next process sends the rows again, which is harmless. The caller must hold a lock, so that there is only one shipper
- * per file.
+ * watermark in the file. The watermark is the id up to which everything is shipped. If the process crashes before that,
+ * the next process sends the rows again, which is harmless. The caller must hold a lock, so that there is only one
+ * shipper per file.
  */
 export class Shipper {
   /** The batch that follows the one being sent. It is read while that one is sent. */

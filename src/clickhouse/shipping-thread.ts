@@ -14,8 +14,8 @@ import type { ShippingMessage, ShippingRequest } from "./messages.ts"
 declare const BUILD_COMMIT: string | undefined
 
 /**
- * In the binary, all code is bundled into one file at the repository's root, and a worker is identified by the path of
- * its source file.
+ * The binary bundles all code into one file that resolves paths as if it were at the repository's root. A worker is
+ * therefore found by the path of its source file.
  */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/clickhouse/shipping-worker.ts" : "./shipping-worker.ts"

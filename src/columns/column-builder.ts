@@ -376,7 +376,7 @@ class Group {
 
 /**
  * Builds the columns of all properties. This is a separate function, because a closure created in `Group.finish` would
- * keep the whole group in memory, which is larger than the columns.
+ * keep the whole group in memory, and the group is larger than the columns.
  */
 function builtProperties(
   properties: ReadonlyMap<string, ValueColumn>,

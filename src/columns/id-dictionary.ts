@@ -57,8 +57,8 @@ const prefilterBits = 2 ** 20
 /**
  * The dictionary of the ids of visitors, sessions and profiles. These ids are strings, also called texts. Each one is
  * assigned a number, its dictionary id, starting at 1, in the order in which ids are first sealed. The dictionary is
- * stored in chunks, with the hash of each id. A search reads hashes, newest first, until it has found all ids, which
- * takes about 5 ns per hash. Before that, a Bloom filter in memory (1 to 2 bytes per id) rules out nearly all ids that
+ * stored in chunks, with the hash of each id. A search reads hashes, newest first, until it has found all ids. Reading
+ * a hash takes about 5 ns. Before that, a Bloom filter in memory (1 to 2 bytes per id) rules out nearly all ids that
  * are not in the dictionary.
  */
 export class IdDictionary {
@@ -135,7 +135,7 @@ export class IdDictionary {
     }
   }
 
-  /** Returns the filter for a kind of id, which contains the hashes of all ids of this kind in the dictionary. */
+  /** Returns the filter for a kind of id. It contains the hashes of all ids of this kind in the dictionary. */
   #filterOf(kind: IdKind): BloomFilter {
     const deleted = this.#deletions.get() as number
     if (deleted !== this.#knownDeletions) this.#filters.clear()

@@ -7,7 +7,8 @@ import type { RowReader } from "./row-reader.ts"
 /**
  * A row with more property keys than this is wide: its properties stay text until a query reads them. Parsing thousands
  * of keys takes 2 ms, and most queries read none of them. Rows with few keys but long strings do not count as wide,
- * because parsing them once is fast, whereas a wide row may be parsed again for each key that a query reads.
+ * because parsing them once is fast. If they were treated as wide, they might be parsed again for each key that a query
+ * reads.
  */
 const wideKeys = 256
 /**
@@ -214,7 +215,8 @@ export function propertyOf(
   if (properties === null) return null
   const at = keys ? keys.lastIndexOf(key) : 0
   // Searches the text for the key first, because parsing thousands of keys takes 2 ms, and most rows do not have this
-  // key. The search is exact, because JSON.stringify wrote the text.
+  // key. The search cannot miss a key, because JSON.stringify wrote the text. It can also match a string value, in
+  // which case the row is parsed unnecessarily.
   if (at < 0 || (!keys && !properties.includes(JSON.stringify(key)))) return null
   reader.parsedBytes += properties.length * parsedCharacterBytes
   if (keys) return (JSON.parse(`[${properties}]`) as (Value | null)[])[at]

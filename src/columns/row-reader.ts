@@ -77,8 +77,8 @@ export interface EventType {
 }
 
 /**
- * Maximum memory for cached event types, in bytes. There is a limit because clients choose the keys and names, which
- * can be long.
+ * Maximum memory for cached event types, in bytes. There is a limit because clients choose the keys and names, and
+ * these can be long.
  */
 const typesMemory = 16_777_216
 /** Estimated bytes of memory per event type, and per key, in addition to its characters. */

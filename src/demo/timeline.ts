@@ -27,7 +27,7 @@ export const stories = {
    * Chunked uploads are turned on for everyone, which breaks uploads in Safari. The range "last 7 days" starts here.
    */
   rollout: { day: 6, hour: 0 },
-  /** Start of the visit of `failedPerson`, which ends in an error. */
+  /** Start of the visit of `failedPerson` that ends in an error. */
   person: { day: 1, hour: 13 },
 } as const
 

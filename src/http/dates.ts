@@ -54,7 +54,9 @@ function isRealDay(text: string, { pattern, order }: (typeof formats)[number]): 
   return month > 0 && day >= 1 && day <= new Date(Date.UTC(Number(part("year")), month, 0)).getUTCDate()
 }
 
-/** Returns 1 to 12 for the name of a month, and 0 for another word. Digits are returned as a number, even above 12. */
+/**
+ * Returns 1 to 12 for the name of a month, and 0 for any other word. Digits are returned as a number, even above 12.
+ */
 function monthOf(text: string): number {
   return /^\d/.test(text) ? Number(text) : months.indexOf(text.slice(0, 3).toLowerCase()) + 1
 }

@@ -27,7 +27,7 @@ const maxBuckets = 100_000
 export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>()
 
-  /** `elapsed`: monotonic clock, in ms. `period`: time in which an empty bucket refills, in ms. */
+  /** `elapsed`: monotonic clock, in ms. `period`: how long it takes to refill an empty bucket, in ms. */
   constructor(
     private readonly elapsed: () => number,
     private readonly period = minute,

@@ -16,8 +16,8 @@ const bodiesPerAddress = 4
 const bodiesPerAccount = 32
 const minute = 60_000
 /**
- * Minimum time for which a sender is blocked, in ms. A block that ended sooner would stop only every other request from
- * a sender of small bodies.
+ * Minimum duration of a block, in ms. A shorter block would stop only every other request from a sender of small
+ * bodies.
  */
 const minWait = 5_000
 /** Maximum number of senders in memory. Each takes 150 bytes. The least recently seen sender is evicted first. */

@@ -142,7 +142,7 @@ function referrerOf(text: string): Referrer {
   const host = withoutWww(url.hostname)
   if (host.length > maxHostLength) return noReferrer
   const type = typeOfHost(host)
-  // Leaves out the part after the package name, which is an address inside the app.
+  // Leaves out the part after the package name, because it is an address inside the app.
   if (url.protocol === "android-app:") return { url: `android-app://${host}`, host, type }
   if (url.protocol !== "https:" && url.protocol !== "http:") return noReferrer
   return { url: toStorableText(url.origin + url.pathname, maxReferrerLength), host, type }

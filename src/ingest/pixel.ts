@@ -68,7 +68,7 @@ function pixel(headers: Record<string, string>): Response {
 
 /**
  * Responds with the image even if the item is rejected, because the page would otherwise show a broken image. Errors
- * after which a retry may succeed keep their status (429 or above).
+ * that are worth retrying keep their status (429 or above).
  */
 function pixelErrorResponse(error: unknown, headers: Record<string, string>): Response {
   const rejection = toRequestError(error)

@@ -85,7 +85,10 @@ export function websitesNamedOn(db: Db, id: string): string[] | "all" {
   return tiles.flatMap(({ websiteId }) => websiteId ?? [])
 }
 
-/** Creates a board. Throws `conflict` if the place already has the maximum number of boards. */
+/**
+ * Creates a board. Throws `conflict` if its place (a website, events without a website, or all websites) already has
+ * the maximum number of boards.
+ */
 export function createBoard<Tile>(
   db: Db,
   id: string,

@@ -243,7 +243,7 @@ export function rotateKey(
   return { key: findKey(db, id), secret }
 }
 
-/** Ends the overlap of a rotation, so that the previous secret stops working immediately. Throws `key_not_found`. */
+/** Expires the previous secret of a rotated key immediately. Throws `key_not_found`. */
 export function endKeyOverlap(db: Db, id: string): Key {
   db.prepare(sql.endOverlap).run({ id })
   return findKey(db, id)

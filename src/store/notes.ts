@@ -2,7 +2,7 @@ import { RequestError } from "../errors.ts"
 import type { Db } from "./db/driver.ts"
 import type { WebsitePlace } from "./websites.ts"
 
-/** An annotation: text that charts show on a date, such as the name of a release. */
+/** An annotation: text, such as the name of a release, that charts show at a date. */
 export interface Note {
   id: string
   place: WebsitePlace
@@ -47,7 +47,10 @@ export function findNote(db: Db, id: string): Note {
   return note
 }
 
-/** Creates a note. Throws `conflict` if the place already has the maximum number of notes. */
+/**
+ * Creates a note. Throws `conflict` if its place (a website, events without a website, or all websites) already has the
+ * maximum number of notes.
+ */
 export function createNote(
   db: Db,
   id: string,

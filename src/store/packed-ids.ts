@@ -55,7 +55,7 @@ export function packedEventId(text: string): Buffer | null {
 }
 
 /**
- * Returns SQL for the half of a packed event ID that the unique index covers, which consists of the bytes that vary
+ * Returns SQL for the half of a packed event ID that the unique index covers. This half consists of the bytes that vary
  * most in every UUID version. Two IDs with the same half can both be stored (see `EventInserter`).
  */
 export function eventKeyOf(id: string): string {
@@ -79,7 +79,7 @@ export const findEventId = `
     and website_rid = :websiteRid and via_key = :viaKey
   limit 1`
 
-/** SQL that finds an event that was removed from the file and has the event ID `:eventId`. It compares the whole ID. */
+/** SQL that finds the event ID `:eventId` among the events that were removed from the database file. */
 export const findRemovedEventId = `
   select 1 from removed_event_ids
   where website_rid = :websiteRid and via_key = :viaKey and event_id in (:eventId, :packedId)`

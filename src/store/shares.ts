@@ -129,8 +129,8 @@ export function shareWithToken(db: Db, token: string, now: number): Share | unde
 }
 
 /**
- * Creates a link and returns its token, which is not stored. Throws `conflict` if the website has the maximum number of
- * links.
+ * Creates a link and returns its token, which is not stored. Throws `conflict` if its place (a website, events without
+ * a website, or all websites) already has the maximum number of links.
  */
 export function createShare(
   db: Db,
@@ -186,7 +186,7 @@ export function rotateShare(
   return { share: findShare(db, id), token }
 }
 
-/** Ends the overlap of a rotation, so that the previous token stops working immediately. Throws `share_unknown`. */
+/** Expires the previous token of a rotated link immediately. Throws `share_unknown`. */
 export function endShareOverlap(db: Db, id: string): Share {
   db.prepare(sql.endOverlap).run({ id })
   return findShare(db, id)

@@ -54,7 +54,10 @@ export function findView(db: Db, id: string): View {
   return view
 }
 
-/** Creates a view. Throws `conflict` if the place already has the maximum number of views. */
+/**
+ * Creates a view. Throws `conflict` if its place (a website, events without a website, or all websites) already has the
+ * maximum number of views.
+ */
 export function createView(
   db: Db,
   id: string,

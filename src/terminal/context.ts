@@ -26,7 +26,7 @@ export interface Context {
   outIsTerminal: boolean
   errIsTerminal: boolean
   sleep: (ms: number) => Promise<void>
-  /** Starts handling SIGTERM and SIGINT. Resolves at the first of these signals. */
+  /** Starts handling SIGTERM and SIGINT. Resolves when the first of these signals arrives. */
   stopSignal: () => Promise<void>
   /**
    * Starts handling SIGHUP, which would otherwise end the process. Returns a function that sets what to run when the

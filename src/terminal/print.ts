@@ -101,7 +101,7 @@ export function bar(value: number, max: number): string {
 
 const heights = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
-/** Returns one character per value, whose height is proportional to the value. */
+/** Returns one character per value. Its height is proportional to the value. */
 export function sparkline(values: readonly number[]): string {
   const max = Math.max(...values)
   return values

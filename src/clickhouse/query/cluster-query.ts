@@ -42,7 +42,7 @@ export class ClusterQueries {
     }
   }
 
-  /** Returns a snapshot of the file, which does not include the events from other nodes. See `withNodes`. */
+  /** Returns a snapshot of the file. It does not include the events from other nodes. See `withNodes`. */
   snapshot(): FileSnapshot {
     return this.#source.read()
   }

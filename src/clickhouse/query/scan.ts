@@ -14,7 +14,7 @@ export class NotSupportedError extends Error {}
 
 /** What a scan needs to know about the file. */
 export interface ScanContext {
-  /** Maps the rid of a website to its id in the cluster, which is empty for events without a website. */
+  /** Maps the rid of a website to its id in the cluster. The id is empty for events without a website. */
   websites: ReadonlyMap<number, string>
   /** Events up to this id are in the cluster. Later events are sent with the query, as the table `tail`. */
   watermark: number
@@ -169,8 +169,8 @@ export class Scan {
   }
 
   /**
-   * Returns the index of a property, which is part of the names of its columns. `isKey`: true if `path` is a single
-   * key, which can contain dots.
+   * Returns the index of a property. The index is part of the names of the property's columns. `isKey`: true if `path`
+   * is a single key, which can contain dots.
    */
   #property(path: string, isKey = false): number {
     this.#needsDocument = true

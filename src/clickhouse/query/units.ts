@@ -34,7 +34,7 @@ export async function reach(
 }
 
 /**
- * ClickHouse type of an attempt at a funnel, which consists of the times of the steps that it has reached, and the
+ * ClickHouse type of an attempt at a funnel. An attempt consists of the times of the steps that it has reached, and the
  * value of the dimension at its first step.
  */
 const attempt = "Tuple(Array(Int64), Nullable(String))"

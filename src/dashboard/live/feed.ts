@@ -24,9 +24,9 @@ const silenceTimeout = 15_000
 /** ms before the first reconnect. The wait doubles with each attempt, up to `maxBackoff`. */
 const minBackoff = 2_000
 const maxBackoff = 30_000
-/** Time in ms after the initial query during which the stream may repeat events that the query returned. */
+/** How long the stream may repeat events that the initial query returned, in ms after that query. */
 const overlapMs = 2_000
-/** Time in ms for which the feed shows the length of an interruption or pause after it has ended. */
+/** How long the feed shows the length of an interruption or pause after it has ended, in ms. */
 const gapShownMs = 15_000
 
 /** Selects the events of a feed. */

@@ -19,7 +19,7 @@ interface RotateProps {
   onConfirm: (overlap: Overlap) => Promise<void>
 }
 
-/** Asks for how long the old secret of a key, or the old URL of a share link, should work after a rotation. */
+/** Asks how long the old secret of a key, or the old URL of a share link, should keep working after a rotation. */
 export function RotateDialog({ name, what, onClose, onConfirm }: RotateProps) {
   const [overlap, setOverlap] = useState<Overlap>("none")
   return (

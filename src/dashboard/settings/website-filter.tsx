@@ -3,8 +3,8 @@ import { homeSite } from "../components/layout/home.ts"
 import { useApp } from "../state/app.ts"
 
 /**
- * Returns the website whose annotations or views are listed: an ID, `none` or `all`. If the URL names none, this is the
- * default website.
+ * Returns the website whose annotations or views are listed: an ID, `none` or `all`. If the URL has no `website`
+ * parameter, returns the default website.
  */
 export function useWebsiteFilter(): string {
   const { router, session, preferences } = useApp()

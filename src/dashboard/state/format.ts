@@ -100,8 +100,8 @@ export class Format {
   }
 
   /**
-   * Formats a period in ISO 8601, whose end is exclusive: 16–22 Nov 2026. If the period ends in the middle of a day,
-   * adds the time: 23 Nov 2026 (to 10:15). If it starts in the middle of a day, shows the time of both ends.
+   * Formats a period, given in ISO 8601 with an exclusive end: 16–22 Nov 2026. If the period ends in the middle of a
+   * day, adds the time: 23 Nov 2026 (to 10:15). If it starts in the middle of a day, shows the time of both ends.
    */
   period({ from, to }: { from: string; to: string }): string {
     const [start, end] = [Date.parse(from), Date.parse(to)]

@@ -258,8 +258,8 @@ export class GroupedIds implements Measurement {
   }
 
   /**
-   * Counts the distinct IDs of a group across all levels if there are up to `fewIds` IDs and no shared lists. Otherwise,
-   * returns undefined. `found` is an array with room for `fewIds` IDs, which is overwritten.
+   * Counts the distinct IDs of a group across all levels if there are up to `fewIds` IDs and no shared lists.
+   * Otherwise, returns undefined. `found` is an array with room for `fewIds` IDs. Its content is overwritten.
    */
   #countFew(group: number, found: Uint32Array): number | undefined {
     let total = 0

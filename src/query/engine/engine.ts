@@ -14,8 +14,8 @@ import type { QueryFailure, RenderedRows, ResponseLimits, WorkerMessage, WorkerR
 declare const BUILD_COMMIT: string | undefined
 
 /**
- * Path of the worker, relative to the file that contains this code. In a compiled binary, that file is at the root of
- * the repository.
+ * The binary bundles all code into one file that resolves paths as if it were at the repository's root. A worker is
+ * therefore found by the path of its source file.
  */
 const workerFile =
   typeof BUILD_COMMIT === "string" ? "./src/query-api/worker.ts" : "../../query-api/worker.ts"

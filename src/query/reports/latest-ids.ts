@@ -18,7 +18,10 @@ import { type Units, unitsOf, unitTexts } from "./units.ts"
 /** Bytes reserved for a row on the page. */
 const rowBytes = 500
 
-/** The ID of a listed unit, and the location of an event in the last ms in which the unit has events. */
+/**
+ * The ID of a listed unit, and the location of its latest event. If several events share the latest millisecond, it is
+ * any one of them.
+ */
 export interface ListedId extends RowLocator {
   text: string
 }
@@ -27,7 +30,9 @@ interface Page {
   /** The unit to list. */
   unit: Unit
   scope: Scope
-  /** Only lists the units behind this number in a report. The report must count the same kind of unit. */
+  /**
+   * If set, only the units that this number in a report counts are listed. The report must count the same kind of unit.
+   */
   of: ReportCount | undefined
   limit: number
   offset: number
@@ -129,7 +134,7 @@ class LatestEvents {
   times = new Float64Array(1_024)
   #names = new Uint32Array(1_024)
   #websites = new Int32Array(1_024)
-  /** Index into the arrays for each ID, starting at 1. */
+  /** For each ID, its index in the arrays above plus 1, or 0 if it has not been found yet. */
   readonly #positions: Uint32Array
   readonly #texts: string[] = []
   readonly #codes = new Map<string, number>()
@@ -295,7 +300,10 @@ export class EventRef {
   }
 }
 
-/** An ID of one kind for a row on the page. It is taken from the row's latest event that has such an ID. */
+/**
+ * The latest ID of a given kind, such as a profile ID, for a row on the page. It is taken from the row's latest event
+ * that has such an ID.
+ */
 export class LatestId {
   locator: (RowLocator & { moment: Moment }) | undefined
 

@@ -108,7 +108,8 @@ function* batchesOf({ snapshotMatcher }: TrafficScan, source: Snapshot): Generat
 }
 
 /**
- * Adds the crossing sessions and the unsealed events to the counts of all other sessions, which are cached by day.
+ * Adds the crossing sessions and the unsealed events to the counts of all other sessions. These counts are cached by
+ * day.
  */
 function* cachedTraffic(
   query: TrafficQuery,

@@ -54,7 +54,7 @@ const spellings: ReadonlyMap<string, string> = new Map(
 )
 /**
  * Maps the old names of zones that IANA renamed to their new names, because Chrome still reports the old ones. Other
- * aliases are left out because they name different cities, such as Europe/Oslo.
+ * aliases, such as Europe/Oslo, are left out because they name different cities.
  */
 const renamed: ReadonlyMap<string, string> = new Map([
   ["America/Buenos_Aires", "America/Argentina/Buenos_Aires"],

@@ -44,7 +44,7 @@ const sql = {
  * Throws a UserError if the database at `path` is damaged. Detects truncation in files of any size. Checks all pages of
  * a file of up to `limit` bytes, but only a sample of the pages of a larger file. Does not write, except to roll back a
  * hot journal. Must be called while this process has no connection to the file. If `mayBeEmpty` is true, accepts an
- * empty file, which an interrupted first start can leave behind.
+ * empty file, because a first start that was interrupted can leave one behind.
  */
 export function rejectDamaged(path: string, mayBeEmpty: boolean, limit = fullCheckBytes): void {
   rejectOrphanedWal(path)

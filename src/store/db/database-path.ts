@@ -111,8 +111,8 @@ export function rejectAliases(path: string, writing: boolean): void {
 }
 
 /**
- * Removes the hard link `<path>.before-restore-<time>`, which a killed restore can leave behind. The caller must hold
- * the server lock, which a running restore also holds.
+ * Removes the hard link `<path>.before-restore-<time>` that a restore leaves behind if it is killed. The caller must
+ * hold the server lock, which a running restore also holds.
  */
 export function removeRestoreLink(path: string): void {
   const file = statSync(path, { throwIfNoEntry: false })

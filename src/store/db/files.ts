@@ -40,9 +40,9 @@ export function partialName(path: string, pid: number, random: (bytes: Uint8Arra
 const partialPattern = /^(.+)\.partial-(\d+)(?:-[0-9a-f]{16})?$/
 
 /**
- * Removes the partial files and folders that killed processes left in `folder`, if `isOurs` accepts the base name that
- * they would have been renamed to. Skips files of running processes. Also skips files of other users, who must not be
- * able to make this process delete files by creating a link or a name.
+ * Removes the partial files and folders left in `folder` by processes that were killed, if `isOurs` accepts the base
+ * name that they would have been renamed to. Skips files of running processes. Also skips files of other users, who
+ * must not be able to make this process delete files by creating a link or a name.
  */
 export function removePartials(folder: string, isOurs: (name: string) => boolean, ownPid: number): void {
   for (const name of readdirSync(folder)) {

@@ -34,7 +34,7 @@ interface StatProps {
   show?: (value: number) => string
   /** Shown below the number. */
   note?: ComponentChildren
-  /** The people behind the number, which links to them. */
+  /** The people that the number counts. The number links to them. */
   people?: LinkedPeople
   /** Lets the user click anywhere on the number to show it in the chart below. */
   choice?: { isSelected: boolean; onSelect: () => void }

@@ -121,7 +121,7 @@ function rowsAt(data: ChartData, at: number): TooltipRow[] {
     items.map(({ value, ...item }): TooltipRow => ({ ...item, text: write(value) }))
   const isStack = kind === "bars" && current.length > 1
   const total = isStack ? current.reduce((sum, { value = 0 }) => sum + value, 0) : current[0]?.value
-  // Several lines have no total, and it would be unclear which line a change refers to.
+  // A chart with several lines has no total, and it would be unclear which line a change refers to.
   if (!isStack && current.length > 1) return rows([...current, ...previous])
   const before = previous[0]?.value
   const hasChange = total !== undefined && before !== undefined && at < started

@@ -27,7 +27,7 @@ export function stepText({ name, filters }: Step): string {
 }
 
 /**
- * Describes a step of a result, which contains only the step's event name. Omits the filters if `step` has another
+ * Describes a step of a result, which contains only the step's event name. Omits the filters if `step` has a different
  * name, because the result then belongs to an earlier selection.
  */
 export function resultText(eventName: string | null, step: Step | undefined): string {
