@@ -3,7 +3,7 @@ import type { AuthenticatedRequest, RouteDeps } from "../http/authenticated-requ
 import type { Caller } from "../http/caller.ts"
 import { addressOf, type RequestContext } from "../http/request-context.ts"
 import type { Client } from "../query/engine/caller-queue.ts"
-import type { QueryEngine } from "../query/engine/engine.ts"
+import type { QueryEngine, Timeshare } from "../query/engine/engine.ts"
 import { hasScope } from "../store/keys.ts"
 import { executeParsedQuery, type ParameterResult, type QueryAnswer } from "./execute.ts"
 import { parseQueries } from "./parse.ts"
@@ -87,7 +87,12 @@ async function runQueries(
   const unavailable: RequestError[] = []
   const execute = async (spec: QuerySpec): Promise<ParameterResult<JsonRows>> => {
     try {
-      const rendered = await queryEngine.render(spec, remaining, timeshareOf(client), signal)
+      const rendered = await queryEngine.render(
+        spec,
+        remaining,
+        timeshareOf(client, caller.login !== undefined),
+        signal,
+      )
       results.push(rendered)
       return { ...rendered, data: rendered }
     } catch (error) {
@@ -136,9 +141,15 @@ function clientOf(
 }
 
 /**
- * Returns the name under which a client's queries compete for time in the query thread. Each name gets an equal share.
- * All share links together have one name, because anyone can use a link from any number of addresses.
+ * The share of the query thread's time for the queries of a login session, relative to a key or to all share links
+ * together. A person waits for a dashboard page, while most programs can wait.
  */
-function timeshareOf({ name, isShared }: Client): string {
-  return isShared ? "share links" : name
+const loginWeight = 4
+
+/**
+ * Returns the timeshare of a client. All share links have one timeshare, because anyone can use a link from any number
+ * of addresses.
+ */
+function timeshareOf({ name, isShared }: Client, isLogin: boolean): Timeshare {
+  return { caller: isShared ? "share links" : name, weight: isLogin ? loginWeight : 1 }
 }

@@ -91,6 +91,7 @@ function jobOf(
   return {
     id,
     caller,
+    weight: request.weight,
     *start(budget) {
       const statistics: RenderedRows["statistics"] = []
       const run: RunQuery = function* (query) {

@@ -222,9 +222,10 @@ describe("concurrent queries", () => {
         run: asker.run.bind(asker),
         admit: queue.run.bind(queue),
         // Queries with a key run until the test ends them.
-        render: async (ask, room, caller, signal) => {
-          if (!caller.startsWith("share")) await new Promise<void>((resolve) => running.push(resolve))
-          return asker.render(ask, room, caller, signal)
+        render: async (ask, room, timeshare, signal) => {
+          if (!timeshare.caller.startsWith("share"))
+            await new Promise<void>((resolve) => running.push(resolve))
+          return asker.render(ask, room, timeshare, signal)
         },
       },
     })),

@@ -158,6 +158,15 @@ describe("turns", () => {
     expect(delay).toBeLessThanOrEqual(100)
   })
 
+  test("go to callers in proportion to their weights", () => {
+    const { scheduler, taken, steps } = timedScheduler()
+    scheduler.add({ id: 1, caller: "a", start: () => steps("query", 10), fail: () => {} })
+    scheduler.add({ id: 2, caller: "b", weight: 4, start: () => steps("sealing", 10), fail: () => {} })
+    runAll(scheduler, 500)
+    expect(taken.sealing / taken.query).toBeGreaterThan(3.8)
+    expect(taken.sealing / taken.query).toBeLessThan(4.2)
+  })
+
   test("go to sealing every third time, for any number of callers", () => {
     const { scheduler, taken, steps } = timedScheduler()
     // The length of a time slice.

@@ -1,7 +1,12 @@
 import { RequestError } from "../../errors.ts"
 import type { Log } from "../../log.ts"
 import type { Client } from "../../query/engine/caller-queue.ts"
-import type { QueryEngine, RenderedResponse, WorkerQueryEngine } from "../../query/engine/engine.ts"
+import type {
+  QueryEngine,
+  RenderedResponse,
+  Timeshare,
+  WorkerQueryEngine,
+} from "../../query/engine/engine.ts"
 import type { ResponseLimits } from "../../query/engine/messages.ts"
 import type { Query, QueryStatistics, ResultOf } from "../../query/query.ts"
 import { OutOfMemoryBudgetError } from "../../query/structures/memory-budget.ts"
@@ -94,7 +99,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
   async render(
     spec: QuerySpec,
     limits: ResponseLimits,
-    caller: string,
+    timeshare: Timeshare,
     signal: AbortSignal,
   ): Promise<RenderedResponse> {
     const { elapsed } = this.options
@@ -107,7 +112,7 @@ export class ClusterQueryEngine implements QueryEngine<QuerySpec> {
     if (this.options.isShared)
       throw unavailable("events from other nodes are only in the ClickHouse cluster", answer)
     try {
-      return await this.local.render(spec, limits, caller, signal)
+      return await this.local.render(spec, limits, timeshare, signal)
     } catch (error) {
       if (!(error instanceof RequestError) || error.reason !== "events_removed") throw error
       throw unavailable(error.message, answer)

@@ -56,9 +56,20 @@ export interface QueryEngine<Spec> {
    * Executes the queries that `spec` needs, and renders the rows as JSON. Also rejects with OutOfMemoryBudgetError, and
    * with a RequestError `invalid_shape` or `events_removed`.
    */
-  render(spec: Spec, limits: ResponseLimits, caller: string, signal: AbortSignal): Promise<RenderedResponse>
+  render(
+    spec: Spec,
+    limits: ResponseLimits,
+    timeshare: Timeshare,
+    signal: AbortSignal,
+  ): Promise<RenderedResponse>
   /** Maximum size of the JSON in the response to one request, in bytes. */
   readonly responseBytes: number
+}
+
+/** How the queries of a client compete with those of others for time in the query thread. See `Job`. */
+export interface Timeshare {
+  caller: string
+  weight: number
 }
 
 export interface RenderedResponse extends RenderedRows {
@@ -197,12 +208,12 @@ export class WorkerQueryEngine<Spec> implements QueryEngine<Spec> {
   async render(
     spec: Spec,
     limits: ResponseLimits,
-    caller: string,
+    { caller, weight }: Timeshare,
     signal: AbortSignal,
   ): Promise<RenderedResponse> {
     const startedAt = this.options.elapsed()
     const worker = this.#worker
-    const message = await this.#send((id) => ({ type: "render", id, caller, spec, limits }), signal)
+    const message = await this.#send((id) => ({ type: "render", id, caller, weight, spec, limits }), signal)
     if (message.type !== "rendered") throw new Error("the query thread sent a message of the wrong type")
     const release = (bytes: number) => {
       // If the thread has failed in the meantime, its memory is already free.

@@ -20,7 +20,7 @@ export interface ResponseLimits {
 export type WorkerRequest<Spec> =
   | { type: "open"; path: string; memory: number }
   | { type: "execute"; id: number; caller: string; query: Query }
-  | { type: "render"; id: number; caller: string; spec: Spec; limits: ResponseLimits }
+  | { type: "render"; id: number; caller: string; weight: number; spec: Spec; limits: ResponseLimits }
   | { type: "cancel"; id: number }
   /**
    * Tells the thread that this many bytes of rendered rows have been sent or dropped, so that they no longer count as

@@ -29,8 +29,13 @@ const maxCallers = 1_000
 /** A query that runs in steps of a few ms. */
 export interface Job {
   id: number
-  /** Callers get equal time, regardless of how many queries they have and how long the steps take. */
+  /**
+   * Callers share the time in proportion to their weights, regardless of how many queries they have and how long the
+   * steps take.
+   */
   caller: string
+  /** The default is 1. */
+  weight?: number
   /**
    * Starts the query. Called again after a preemption, because a preempted query gives up its memory and must start
    * over.
@@ -64,7 +69,7 @@ class PreemptedError extends Error {}
 export class TaskScheduler {
   /** Tasks in order of arrival. */
   readonly #tasks: Task[] = []
-  /** Time used by each caller, in ms. If it is less than `#commonTime` minus `maxCreditMs`, that time counts instead. */
+  /** Time used by each caller, in ms, divided by its weight. If it is less than `#commonTime` minus `maxCreditMs`, that time counts instead. */
   readonly #timeOfCaller = new Map<string, number>()
   /** The most time that a caller had already used when one of its queries got a slice, in ms. */
   #commonTime = 0
@@ -148,16 +153,16 @@ export class TaskScheduler {
       return true
     }
     if (this.#timeOfCaller.size > maxCallers) this.#timeOfCaller.clear()
-    this.#timeOfCaller.set(slice.caller, this.#timeOf(slice.caller) + ms)
+    this.#timeOfCaller.set(slice.caller, this.#timeOf(slice.caller) + ms / slice.weight)
     this.#owedMs = Math.min(maxOwedMs, this.#owedMs + ms * sealingShare)
     return true
   }
 
   /**
-   * Runs one slice. Returns the caller of the query that ran, or an undefined `caller` if sealing ran. Returns
-   * undefined if nothing can run.
+   * Runs one slice. Returns the caller of the query that ran and its weight, or an undefined `caller` if sealing ran.
+   * Returns undefined if nothing can run.
    */
-  #runSlice(): { caller: string | undefined } | undefined {
+  #runSlice(): { caller: string | undefined; weight: number } | undefined {
     const task = this.#next()
     if (this.#sealing && (!task || this.#isUrgent || this.#owedMs >= sliceMs)) {
       if (this.#run(this.#sealing)) {
@@ -165,14 +170,14 @@ export class TaskScheduler {
         this.#isUrgent = false
         this.holdQueries(this.#storeWait)
       }
-      return { caller: undefined }
+      return { caller: undefined, weight: 1 }
     }
     if (!task || this.waitMs > 0) return undefined
-    const { caller } = task
+    const { caller, weight = 1 } = task
     task.lastSlice = ++this.#slice
     this.#commonTime = Math.max(this.#commonTime, this.#timeOf(caller))
     this.#runQuery(task)
-    return { caller }
+    return { caller, weight }
   }
 
   /**
