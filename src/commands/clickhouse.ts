@@ -52,7 +52,8 @@ interface ClickHouseFetchOptions extends ClickHouseOptions {
 const flags = ["--clickhouse", "--clickhouse-password-file"]
 /**
  * `load` tries a step at most this many times, up to a minute apart. That leaves enough time for a cluster to restart,
- * which takes less than ten minutes.
+ * which takes less than ten minutes. It does not retry the first step, because the URL, the password or the grants can be
+ * wrong.
  */
 const maxAttempts = 15
 /** Timeout of a migration, in ms. It is long because a migration can copy the event ids of all events. */
@@ -298,7 +299,7 @@ async function withCluster<Result>(
     if (!(error instanceof ClusterError)) throw error
     throw new UserError(
       error.message,
-      "check --clickhouse, the password and the network, then run the command again to continue",
+      "check --clickhouse, the password, the grants of the user and the network, then run the command again to continue",
     )
   } finally {
     await cluster.close()
@@ -306,8 +307,8 @@ async function withCluster<Result>(
 }
 
 /**
- * Ships until nothing is left. Retries if the cluster fails. Returns the number of shipped events and the duration in
- * ms.
+ * Ships until nothing is left. Retries all steps but the first if the cluster fails. Returns the number of shipped
+ * events and the duration in ms.
  */
 async function ship(
   db: Db,
@@ -330,20 +331,25 @@ async function ship(
   const progress = new Progress(context)
   const startedAt = environment.elapsed()
   let events = 0
+  let hasSucceeded = false
   try {
     if (replaces) await shipper.replaceNewer()
     for (let failures = 0; ; ) {
       try {
         const result = await shipper.step()
         failures = 0
+        hasSucceeded = true
         events += result.events
         progress.show(() => progressLine(db, events))
         if (!result.isDone) continue
         if (shippingLag(db, readShipping(db)?.shippedId ?? 0).deletions === 0) break
         await sleep(deletionsPoll)
       } catch (error) {
-        if (!(error instanceof ClusterError) || ++failures === maxAttempts) throw error
-        await sleep(retryDelay(failures, environment.random))
+        if (!(error instanceof ClusterError) || !hasSucceeded || ++failures === maxAttempts) throw error
+        const wait = retryDelay(failures, environment.random)
+        progress.end()
+        context.err(`warn: ${error.message}; trying again in ${Math.ceil(wait / 1_000)} s\n`)
+        await sleep(wait)
       }
     }
   } finally {
@@ -369,6 +375,7 @@ async function compareShipped(db: Db, cluster: Cluster, context: Context): Promi
       "run `databuddy clickhouse load`, or start the server with --clickhouse",
     )
   }
+  requireSchema(await readSchema(cluster), cluster.name)
   return compareAll(db, cluster, shipping.shippedId, context)
 }
 

@@ -37,7 +37,7 @@ export function checkCluster({ name, failure, lag, removed }: ClusterFacts, now:
   if (failure) {
     const hint =
       failure.hint ??
-      `check --clickhouse, the password and the network; ${removed ? "new events" : "events"} stay in the SQLite file`
+      `check --clickhouse, the password, the grants of the user and the network; ${removed ? "new events" : "events"} stay in the SQLite file`
     return [{ about, message: `${failure.message}; ${state}`, hint }]
   }
   if (removed && removed.missing > 0) {

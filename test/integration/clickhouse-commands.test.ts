@@ -33,7 +33,9 @@ afterEach(async () => {
 async function databuddy(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   const output = { out: "", err: "" }
   const env = { DATABUDDY_CLICKHOUSE_PASSWORD: "secret" }
-  const code = await run(args, commandContext({ now: () => now, env, output }))
+  // Attempts follow each other without a pause.
+  const sleep = () => Bun.sleep(0)
+  const code = await run(args, { ...commandContext({ now: () => now, env, output }), sleep })
   return { code, ...output }
 }
 
@@ -221,6 +223,40 @@ test("after a fetch, a file restored from a backup that predates its first shipm
   addEvent(db, "next")
   expect(await onFile("load")).toMatchObject({ code: 0 })
   expect([...stub.events.values()].map(({ name }) => name)).toContain("next")
+})
+
+test("load fails without a retry if the cluster rejects its first request", async () => {
+  fill()
+  await migrate()
+  const earlier = stub.statements.length
+  stub.fault = () => ({ status: 403, number: 516 })
+  const { code, err } = await onFile("load")
+  expect(code).toBe(1)
+  expect(err).toContain("the stub was told to")
+  expect(err).toContain("check --clickhouse, the password, the grants of the user and the network")
+  expect(stub.statements).toHaveLength(earlier + 1)
+})
+
+test("load repeats a later step that failed, and prints the error", async () => {
+  fill()
+  // The first step records the file in the cluster, the second one inserts its events.
+  await migrate("--shared")
+  let cuts = 0
+  stub.fault = (operation) => (operation === "insert" && cuts++ < 2 ? "cut" : undefined)
+  const { code, out, err } = await onFile("load")
+  expect(code).toBe(0)
+  expect(out).toContain("counts and hashes agree")
+  expect(err).toMatch(/^(warn: http.* does not respond: .*; trying again in \d+ s\n){2}$/)
+})
+
+test("compare fails with advice if the tables are missing", async () => {
+  fill()
+  await migrate()
+  await onFile("load")
+  stub.hasTables = false
+  const { code, err } = await onFile("compare")
+  expect(code).toBe(1)
+  expect(err).toContain("run `databuddy clickhouse migrate`")
 })
 
 test("load fails with an error while another process is shipping", async () => {
