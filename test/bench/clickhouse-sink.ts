@@ -1,5 +1,5 @@
 // Stands in for a ClickHouse server: responds to the shipper's requests and discards the events. Runs as a separate
-// process and prints its port.
+// process, prints its port, and ends when its input ends: with its parent, even if that is killed.
 
 export {}
 
@@ -44,3 +44,5 @@ const server = Bun.serve({
   },
 })
 process.stdout.write(`${server.port}\n`)
+for await (const _ of Bun.stdin.stream());
+process.exit()

@@ -19,10 +19,10 @@ const eventsPerRequest = 100
 const connections = 8
 /** Ticks of CPU time per second, as Linux counts them in /proc. */
 const ticksPerSecond = 100
-/** Without a load, a server uses less than this share of a core. */
-const idleShare = 0.03
-/** ms over which the CPU time of an idle server is measured. */
-const idleSample = 1_000
+/** ms without a commit after which nothing is left to seal. The server looks for rows to seal once a second. */
+const quietTime = 3_000
+/** ms between looks at the state of a file. */
+const pollInterval = 100
 /** ms after which a server counts as hung. */
 const patience = 120_000
 
@@ -42,7 +42,10 @@ interface Turn {
  */
 export async function benchShipping({ seconds, rounds, rate }: Options): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "databuddy-bench-"))
-  const sink = Bun.spawn([process.execPath, join(import.meta.dir, "clickhouse-sink.ts")], { stdout: "pipe" })
+  const sink = Bun.spawn([process.execPath, join(import.meta.dir, "clickhouse-sink.ts")], {
+    stdin: "pipe",
+    stdout: "pipe",
+  })
   try {
     const { value } = await sink.stdout.getReader().read()
     const cluster = `http://127.0.0.1:${new TextDecoder().decode(value).trim()}/sink`
@@ -96,7 +99,7 @@ async function measure(
   if (result.failures > 0) throw new Error(`${result.failures} requests failed`)
   const events = result.rate * eventsPerRequest * seconds
   await untilShipped(db)
-  await untilIdle(pid)
+  await untilQuiet(db)
   const after = cpuTimes(pid)
   const perEvent = (name: "mainThread" | "process") => ((after[name] - before[name]) / events) * 1e6
   return {
@@ -124,20 +127,31 @@ async function untilShipped(path: string): Promise<void> {
   const end = performance.now() + patience
   while (behind.pluck().get() === 1) {
     if (performance.now() > end) throw new Error("the events were not shipped in time")
-    await Bun.sleep(100)
+    await Bun.sleep(pollInterval)
   }
   reader.close()
 }
 
-/** Waits until the server has sealed its events. */
-async function untilIdle(pid: number): Promise<void> {
+/**
+ * Waits until the server has sealed its events, which means that it commits nothing more. Its CPU time does not tell,
+ * because the share of a core that an idle server uses depends on the machine.
+ */
+async function untilQuiet(path: string): Promise<void> {
+  const reader = openReader(path)
+  // Changes with each commit of another connection.
+  const commits = reader.prepare("pragma data_version").pluck()
   const end = performance.now() + patience
-  for (;;) {
-    const before = cpuTimes(pid).process
-    await Bun.sleep(idleSample)
-    if ((cpuTimes(pid).process - before) / (idleSample / 1_000) < idleShare) return
-    if (performance.now() > end) throw new Error("the server did not become idle in time")
+  let last = commits.get()
+  let since = performance.now()
+  while (performance.now() - since < quietTime) {
+    await Bun.sleep(pollInterval)
+    const now = performance.now()
+    if (now > end) throw new Error("the server did not finish sealing in time")
+    const current = commits.get()
+    if (current !== last) since = now
+    last = current
   }
+  reader.close()
 }
 
 const columns = {
