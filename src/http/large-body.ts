@@ -113,6 +113,8 @@ function invalidJson(): RequestError {
 
 /** True if objects and arrays are nested more than `limit` levels deep. The result for invalid JSON is unspecified. */
 export function isNestedDeeper(text: string, limit: number): boolean {
+  // Most bodies have so few brackets that they need not be scanned. Counting them takes a tenth of the time.
+  if (countUpTo(text, "{", limit) + countUpTo(text, "[", limit) <= limit) return false
   let depth = 0
   for (let index = 0; index < text.length; index++) {
     switch (text.charCodeAt(index)) {
@@ -129,6 +131,14 @@ export function isNestedDeeper(text: string, limit: number): boolean {
     }
   }
   return false
+}
+
+/** Returns how often a character occurs in a text. Stops counting above `limit`. */
+function countUpTo(text: string, character: string, limit: number): number {
+  let count = 0
+  for (let at = text.indexOf(character); at >= 0 && count <= limit; at = text.indexOf(character, at + 1))
+    count++
+  return count
 }
 
 /** A large body blocks the event loop for this many ms before other requests are served. */
