@@ -5,6 +5,7 @@ import { rejections } from "../rejection-reasons.ts"
 /** Request headers allowed by default, and response headers that a page can read. */
 const defaultAllowedHeaders =
   "Content-Type, Content-Encoding, Authorization, x-api-key, X-Requested-With, x-request-id, databuddy-client-id, databuddy-sdk-name, databuddy-sdk-version"
+const originHeader = "Access-Control-Allow-Origin"
 const exposedHeaders =
   "x-request-id, x-databuddy-reason, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 /** Pattern and maximum length of the list of header names in a preflight. No page needs a longer list. */
@@ -18,31 +19,40 @@ const preflightMaxAge = "86400"
  * browsers then reject `*`.
  */
 export function ingestHeaders(request: Request, requestId: string): Record<string, string> {
+  return headersFor(request.headers.get("origin"), requestId)
+}
+
+function headersFor(origin: string | null, requestId: string): Record<string, string> {
   const headers = jsonHeaders(requestId)
   // Set even if the request has no Origin header. Otherwise, a cache could send this response, which has no CORS
   // headers, to a page.
   headers.Vary = "Origin"
-  const origin = request.headers.get("origin")
   if (origin !== null) {
-    headers["Access-Control-Allow-Origin"] = origin
+    headers[originHeader] = origin
     headers["Access-Control-Allow-Credentials"] = "true"
     headers["Access-Control-Expose-Headers"] = exposedHeaders
   }
   return headers
 }
 
-/** Headers that all JSON responses of these routes have. */
-const { "x-request-id": _, ...staticHeaders }: Record<string, string> = { ...jsonHeaders(""), Vary: "Origin" }
-const sharedHeaders = new Headers(staticHeaders)
+/** Returns the headers that are the same in all responses to pages, or in all other responses. */
+function constantHeaders(origin: string | null): { names: Record<string, string>; headers: Headers } {
+  const { "x-request-id": _, [originHeader]: __, ...names } = headersFor(origin, "")
+  return { names, headers: new Headers(names) }
+}
+
+const constantForPages = constantHeaders("")
+const constantForOthers = constantHeaders(null)
 
 /**
  * Like `new Response(body, { headers })`, but takes half the time, because Bun copies a Headers object faster than it
  * creates one. `headers`: from `ingestHeaders`, plus any that a route has added.
  */
 export function jsonResponse(body: string, headers: Record<string, string>): Response {
-  const response = new Response(body, { headers: sharedHeaders })
+  const constant = originHeader in headers ? constantForPages : constantForOthers
+  const response = new Response(body, { headers: constant.headers })
   for (const name in headers) {
-    if (!(name in staticHeaders)) response.headers.set(name, headers[name] as string)
+    if (!(name in constant.names)) response.headers.set(name, headers[name] as string)
   }
   return response
 }
