@@ -1,4 +1,4 @@
-// Character codes of JSON syntax, for code that scans JSON without parsing it.
+// Character codes and functions for code that reads or writes JSON text without parsing it.
 
 export const quote = 0x22
 export const backslash = 0x5c
@@ -23,4 +23,12 @@ function isEscaped(text: string, index: number): boolean {
   let first = index
   while (text.charCodeAt(first - 1) === backslash) first--
   return (index - first) % 2 === 1
+}
+
+/** Matches the characters that `JSON.stringify` escapes: quotes, backslashes, control characters and lone surrogates. */
+const escapedCharacter = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
+
+/** Like `JSON.stringify`, but takes half the time if there is nothing to escape. */
+export function quoted(text: string): string {
+  return escapedCharacter.test(text) ? JSON.stringify(text) : `"${text}"`
 }

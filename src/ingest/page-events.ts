@@ -1,6 +1,8 @@
 import { type FieldError, RequestError, toRequestError } from "../errors.ts"
 import type { JsonBody } from "../http/body.ts"
 import { countRejectedBytes } from "../http/rejected-bytes.ts"
+import { quoted } from "../json-text.ts"
+import { runToEnd } from "../steps.ts"
 import type { EventRow } from "../store/events.ts"
 import { invalidBody } from "./event.ts"
 import { type IngestDeps, type IngestRequest, type IngestRoute, recordRejected } from "./handle.ts"
@@ -19,7 +21,7 @@ import {
   unknownTypeErrors,
   vitals,
 } from "./page-items.ts"
-import { authorizePage, maxPageBodyBytes, pageRows, readPageBody, runItemSteps } from "./page-request.ts"
+import { authorizePage, mapItems, maxPageBodyBytes, pageRows, readPageBody } from "./page-request.ts"
 import { cut } from "./page-text.ts"
 import { jsonResponse } from "./responses.ts"
 
@@ -74,7 +76,8 @@ export const pageEventRoutes: IngestRoute[] = [
 async function receiveList(deps: IngestDeps, request: IngestRequest, route: ListRoute): Promise<Response> {
   const body = await readPageBody(deps, request, route.maxBytes)
   const rules = itemRules(deps, request, body)
-  const items = await runItemSteps(deps, body, readItems(body.value, route.items, route.maxItems, rules))
+  const steps = readItems(body.value, route.items, route.maxItems, rules)
+  const items = body.isLarge ? await deps.largeBodies.run(steps, true) : runToEnd(steps)
   await store(deps, request, items, body)
   return success(request, { status: "success", type: route.type, count: items.length })
 }
@@ -107,18 +110,8 @@ export async function store(
   const { size } = body
   const website = authorizePage(deps, request, { events: items.length, bytes: size })
   if (items.length === 0) return
-  const rows = await runItemSteps(deps, body, pageRows(deps, request, website, items, body))
+  const rows = await pageRows(deps, request, website, items, body)
   await deps.batcher.submit({ rows, size })
-}
-
-/** Validates the items of `POST /batch`, in one step per item. */
-function* readBatchItems(values: readonly unknown[], rules: ItemRules): Generator<void, ReadItem[]> {
-  const read: ReadItem[] = []
-  for (const value of values) {
-    if (read.length > 0) yield
-    read.push(readPageItem(value, rules))
-  }
-  return read
 }
 
 /**
@@ -129,25 +122,36 @@ async function receiveBatch(deps: IngestDeps, request: IngestRequest): Promise<R
   const body = await readPageBody(deps, request)
   if (!Array.isArray(body.value)) throw invalidBody([])
   if (body.value.length > maxBatchItems) throw new RequestError("batch_too_long")
-  const read = await runItemSteps(deps, body, readBatchItems(body.value, itemRules(deps, request, body)))
+  const rules = itemRules(deps, request, body)
+  const read = await mapItems(deps, body, body.value, (value) => readPageItem(value, rules))
   const website = authorizePage(deps, request, { events: read.length, bytes: body.size })
   const items: PageItem[] = []
   for (const { item } of read) if (!Array.isArray(item)) items.push(item)
-  const rows = await runItemSteps(deps, body, pageRows(deps, request, website, items, body))
+  const rows = await pageRows(deps, request, website, items, body)
   const rejected = await storeBatch(deps, items, rows, body.size)
-  const results = read.map((item) => resultOf(item, rejected))
   if (items.length < read.length) recordInvalidItems(deps, request, read)
   recordNewNames(deps, request, read, rejected)
-  const batched: Record<PageItemType, number> = { track: 0, outgoing_link: 0 }
-  for (const { status, type } of results) if (status === "success") batched[type]++
-  const accepted = batched.track + batched.outgoing_link
-  return success(request, {
-    status: accepted === results.length ? "success" : accepted > 0 ? "partial" : "error",
-    batch: true,
-    processed: results.length,
-    batched,
-    results,
-  })
+  return jsonResponse(batchText(read, rejected), request.headers)
+}
+
+/** Returns the body of the response to a batch. Concatenating it takes a third of the time of `JSON.stringify`. */
+function batchText(read: readonly ReadItem[], rejected: ReadonlySet<PageItem>): string {
+  const stored: Record<PageItemType, number> = { track: 0, outgoing_link: 0 }
+  let results = ""
+  for (const one of read) {
+    const { type, item } = one
+    if (results !== "") results += ","
+    if (type === undefined || Array.isArray(item) || rejected.has(item)) {
+      results += JSON.stringify(rejectedResultOf(one))
+      continue
+    }
+    stored[type]++
+    results += `{"status":"success","type":"${type}","eventId":${quoted(item.common.eventId ?? "")}}`
+  }
+  const accepted = stored.track + stored.outgoing_link
+  const status = accepted === read.length ? "success" : accepted > 0 ? "partial" : "error"
+  const batched = `{"track":${stored.track},"outgoing_link":${stored.outgoing_link}}`
+  return `{"status":"${status}","batch":true,"processed":${read.length},"batched":${batched},"results":[${results}]}`
 }
 
 /**
@@ -181,18 +185,15 @@ interface ReadItem {
   item: PageItem | FieldError[]
 }
 
-/** The result of an item in the response. */
-type ItemResult =
-  | { status: "success"; type: PageItemType; eventId: string }
-  | {
-      status: "error"
-      message: ItemError
-      code: (typeof itemErrors)[ItemError]
-      errors: FieldError[]
-      eventType: string
-      eventId: string | null
-      type?: never
-    }
+/** The result of a rejected item in the response. */
+interface RejectedResult {
+  status: "error"
+  message: ItemError
+  code: (typeof itemErrors)[ItemError]
+  errors: FieldError[]
+  eventType: string
+  eventId: string | null
+}
 
 /** Messages and codes of rejected items. */
 export const itemErrors = {
@@ -205,9 +206,7 @@ type ItemError = keyof typeof itemErrors
 /** Maximum number of UTF-16 code units of an unknown type or of an eventId to repeat in the response. */
 const maxEcho = 512
 
-function resultOf({ value, type, item }: ReadItem, rejected: ReadonlySet<PageItem>): ItemResult {
-  const isStored = type !== undefined && !Array.isArray(item) && !rejected.has(item)
-  if (isStored) return { status: "success", type, eventId: item.common.eventId ?? "" }
+function rejectedResultOf({ value, type, item }: ReadItem): RejectedResult {
   const { type: sentType, eventId } = fieldsOf(value)
   const message =
     type === undefined

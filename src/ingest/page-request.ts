@@ -1,5 +1,4 @@
 import { type JsonBody, readJson } from "../http/body.ts"
-import { runToEnd } from "../steps.ts"
 import type { ClientContext } from "../store/contexts.ts"
 import type { EventRow } from "../store/events.ts"
 import type { Website } from "../store/websites.ts"
@@ -49,26 +48,37 @@ function originOf({ method, headers }: Request): string | null {
 /** The part of a body that decides whether it is processed in steps. */
 type BodySize = Pick<JsonBody, "isLarge">
 
-/**
- * Runs the steps that validate or convert the items of a request. If the body is large, other requests are served
- * between the steps.
- */
-export function runItemSteps<Result>(
+/** Converts the items of a request. If the body is large, other requests are served between the items. */
+export function mapItems<Item, Result>(
   { largeBodies }: Pick<IngestDeps, "largeBodies">,
   { isLarge }: BodySize,
-  steps: Generator<void, Result>,
-): Result | Promise<Result> {
-  return isLarge ? largeBodies.run(steps, true) : runToEnd(steps)
+  items: readonly Item[],
+  convert: (item: Item) => Result,
+): Result[] | Promise<Result[]> {
+  return isLarge ? largeBodies.run(mapInSteps(items, convert), true) : items.map(convert)
 }
 
-/** Converts the items of one request to rows, in one step per item. Prepares the rows of a large body for the commit. */
-export function* pageRows(
-  { clients, acquisitions, crawlers, prepareRow }: IngestDeps,
+function* mapInSteps<Item, Result>(
+  items: readonly Item[],
+  convert: (item: Item) => Result,
+): Generator<void, Result[]> {
+  const results: Result[] = []
+  for (const item of items) {
+    if (results.length > 0) yield
+    results.push(convert(item))
+  }
+  return results
+}
+
+/** Converts the items of one request to rows. Prepares the rows of a large body for the commit. */
+export function pageRows(
+  deps: IngestDeps,
   { context, now }: IngestRequest,
   website: Website,
   items: readonly PageItem[],
-  { isLarge }: BodySize,
-): Generator<void, EventRow[]> {
+  body: BodySize,
+): EventRow[] | Promise<EventRow[]> {
+  const { clients, acquisitions, crawlers, prepareRow } = deps
   const sender = clients.sender(context)
   const crawler = crawlers.isCrawler(context.request.headers.get("user-agent")) ? 1 : 0
   const clientOf = cacheLastContext((input: ClientInput) => clients.clientContext(sender, input))
@@ -94,13 +104,7 @@ export function* pageRows(
     client: clientOf(visit?.item ?? {}),
     acquisition: visit ? acquisitions.acquisitionContext(visit.item, visit.page, website.domain) : null,
   })
-  const rows: EventRow[] = []
-  for (const item of items) {
-    if (rows.length > 0) yield
-    const row = rowOf(item)
-    rows.push(isLarge ? prepareRow(row) : row)
-  }
-  return rows
+  return mapItems(deps, body, items, (item) => (body.isLarge ? prepareRow(rowOf(item)) : rowOf(item)))
 }
 
 /**
