@@ -25,6 +25,11 @@ const maxLanguageLength = 35
 /** Maximum number of languages in the cache of canonical forms. A miss takes 2 µs. */
 const maxCachedLanguages = 1_000
 /**
+ * Maximum number of cached locations. A full cache takes about 1 MB. A miss takes 1 to 3 µs. A visitor sends several
+ * requests from the same address.
+ */
+const maxCachedLocations = 4_000
+/**
  * Maximum number of entries in the cache of contexts. They take about 2 MB. A miss takes 3 µs, plus 2 µs to look up the
  * id.
  */
@@ -36,6 +41,8 @@ const maxIpadWidth = 1_032
 export class ClientContexts {
   readonly #devices = new DeviceParser()
   readonly #languages = new LruCache<string>(maxCachedLanguages)
+  /** Locations by the address of the peer and the headers of proxies. Addresses are only held in memory. */
+  readonly #locations = new LruCache<GeoLocation>(maxCachedLocations)
   /**
    * Contexts by sender and fields of the item. As long as a key is cached, it returns the same object, because the
    * store caches ids by object.
@@ -74,11 +81,20 @@ export class ClientContexts {
     }
   }
 
-  #locationOf({ request: { headers }, peer }: RequestContext): GeoLocation {
-    const { trustedProxies, countryHeader, geoFile } = this.#options
-    const address = clientAddress(peer(), headers.get("x-forwarded-for"), trustedProxies)
+  #locationOf({ request: { headers }, peer: peerOf }: RequestContext): GeoLocation {
+    const { countryHeader } = this.#options
+    const peer = peerOf()
+    const forwardedFor = headers.get("x-forwarded-for")
     const header = countryHeader === undefined ? null : headers.get(countryHeader)
-    if (header === null || !isTrustedProxy(normalizeAddress(peer()), trustedProxies)) {
+    // No part of the key contains a line feed, because HTTP does not allow it in headers.
+    const key = `${peer}\n${forwardedFor ?? ""}\n${header ?? "\n"}`
+    return this.#locations.get(key, () => this.#findLocation(peer, forwardedFor, header))
+  }
+
+  #findLocation(peer: string, forwardedFor: string | null, header: string | null): GeoLocation {
+    const { trustedProxies, geoFile } = this.#options
+    const address = clientAddress(peer, forwardedFor, trustedProxies)
+    if (header === null || !isTrustedProxy(normalizeAddress(peer), trustedProxies)) {
       this.#countries ??= geoFile ?? openCountryTable()
       return this.#countries.find(address)
     }

@@ -160,6 +160,8 @@ describe("the country comes from", () => {
   ]
   for (const [what, clients, peer, headers, [country, region, city]] of cases) {
     test(what, () => {
+      // Twice: locations are cached.
+      expect(senderOf(clients(), peer, headers)).toMatchObject({ country, region, city })
       expect(senderOf(clients(), peer, headers)).toMatchObject({ country, region, city })
     })
   }
