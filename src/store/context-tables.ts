@@ -46,6 +46,8 @@ export class ContextInterner {
    * referrer share one acquisition context object.
    */
   #idsByObject = new WeakMap<Context, number>()
+  /** The last context and its ID. The rows of a request usually have the same contexts. */
+  #last: { context: Context; id: number } | undefined
 
   constructor(db: Db, kind: ContextKind) {
     const { table, fields } = contextTables[kind]
@@ -66,10 +68,12 @@ export class ContextInterner {
    */
   idOf(context: Context | null | undefined): number | null {
     if (!context) return null
+    if (this.#last?.context === context) return this.#last.id
     const known = this.#idsByObject.get(context)
-    if (known !== undefined) return known
-    const id = this.#lookUp(context)
-    if (id !== null) this.#idsByObject.set(context, id)
+    const id = known ?? this.#lookUp(context)
+    if (id === null) return null
+    if (known === undefined) this.#idsByObject.set(context, id)
+    this.#last = { context, id }
     return id
   }
 
@@ -93,6 +97,7 @@ export class ContextInterner {
     this.#ids.clear()
     this.#bytes = 0
     this.#idsByObject = new WeakMap()
+    this.#last = undefined
   }
 }
 

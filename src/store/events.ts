@@ -239,7 +239,8 @@ export class EventInserter {
   #insert(rows: readonly EventRow[], types: readonly number[]): number {
     let next = 0
     let inserted = 0
-    for (const { size, ...statements } of this.#statements) {
+    for (const statements of this.#statements) {
+      const { size } = statements
       for (; rows.length - next >= size; next += size) {
         const end = next + size
         const hasContexts = someHaveContexts(rows, next, end)

@@ -240,3 +240,36 @@ test("only the first 8,192 characters of a page's query are parsed", () => {
   expect(at(8_000)).toMatchObject({ utm_source: "first", utm_medium: "late" })
   expect(at(9_000)).toMatchObject({ utm_source: "first", utm_medium: "" })
 })
+
+test("items with alternating referrers have the same contexts as before", () => {
+  const referrers = ["https://a.test/", "https://example.com/", "https://a.test/", "https://b.test/"]
+  const byReferrer = new Map(referrers.map((referrer) => [referrer, contextOf({ referrer })]))
+  for (const referrer of [...referrers, ...referrers.toReversed()]) {
+    const context = contextOf({ referrer })
+    expect(context.referrer).toBe(referrer)
+    // The store looks IDs up by object.
+    expect(context).toBe(byReferrer.get(referrer) as never)
+  }
+  const item = { referrer: "https://a.test/" }
+  expect(contextOf(item, page, "a.test").referrer_type).toBe("internal")
+  expect(contextOf(item, page, "example.com").referrer_type).toBe("other")
+  expect(contextOf(item, "https://a.test/", "example.com").referrer_type).toBe("internal")
+})
+
+test.each([
+  "utm_source",
+  "utm_medium",
+  "utm_campaign",
+  "utm_term",
+  "utm_content",
+  "gclid",
+  "ttclid",
+  "twclid",
+  "li_fat_id",
+  "msclkid",
+])("an item with %s does not have the context of the item before", (field) => {
+  const referrer = "https://campaign.test/"
+  const before = contextOf({ referrer })
+  expect(contextOf({ referrer, [field]: "x" })).not.toEqual(before)
+  expect(contextOf({ referrer })).toEqual(before)
+})
