@@ -6,6 +6,7 @@ import {
   countCodes,
   countMapped,
   countMappedAt,
+  countMappedCodes,
   countMarked,
   forEachPiece,
   listMapped,
@@ -89,9 +90,12 @@ export class CodeCounts<Dictionary extends CodeDictionary<Dictionary>> {
   addAll(codes: Codes, mapping: Uint32Array, { first, end, at }: Selection): void {
     const size = at ? at.length : end - first
     const counts = this.#makeRoom(size)
+    if (counts && !at) {
+      countMappedCodes(counts, codes.subarray(first, end), mapping)
+      return
+    }
     const selectedCodes = wideCodes(codes.subarray(first, end))
     if (counts && at) countMappedAt(counts, selectedCodes, mapping, first, at)
-    else if (counts) countMapped(counts, selectedCodes, mapping)
     else {
       const list = new Uint32Array(size)
       const count = at

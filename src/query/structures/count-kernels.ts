@@ -65,6 +65,27 @@ export function countMarked(counts: Uint32Array, codes: Uint32Array): void {
   }
 }
 
+/** Counts codes of any width. There is one loop for each type of array, because a loop for all types would be slow. */
+export function countMappedCodes(counts: Uint32Array, codes: Codes, mapping: Uint32Array): void {
+  if (codes instanceof Uint8Array) countMappedBytes(counts, codes, mapping)
+  else if (codes instanceof Uint16Array) countMappedShorts(counts, codes, mapping)
+  else countMapped(counts, codes, mapping)
+}
+
+function countMappedBytes(counts: Uint32Array, codes: Uint8Array, mapping: Uint32Array): void {
+  for (let n = 0; n < codes.length; n++) {
+    const code = mapping[codes[n] as number] as number
+    counts[code] = (counts[code] as number) + 1
+  }
+}
+
+function countMappedShorts(counts: Uint32Array, codes: Uint16Array, mapping: Uint32Array): void {
+  for (let n = 0; n < codes.length; n++) {
+    const code = mapping[codes[n] as number] as number
+    counts[code] = (counts[code] as number) + 1
+  }
+}
+
 export function countMapped(counts: Uint32Array, codes: Uint32Array, mapping: Uint32Array): void {
   for (let n = 0; n < codes.length; n++) {
     const code = mapping[codes[n] as number] as number
