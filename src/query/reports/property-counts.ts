@@ -11,10 +11,17 @@ import { percentile, sortByValue, sumOf, totalCount, type ValueCounts } from "..
 import { TextDictionary } from "../structures/text-dictionary.ts"
 
 /**
- * Maximum number of candidates that `MostFrequent` holds in addition to its limit. If there are more, it sorts the list
- * of candidates and cuts it to the limit.
+ * Maximum number of candidates that `MostFrequent` holds in addition to its limit. If there are more, it removes those
+ * that are not among the most frequent values.
  */
 const spareCandidates = 1_024
+/**
+ * If more values than this were added to the base of a summary, the summary is computed from all counts instead of the
+ * summary of the base.
+ */
+const maxChanged = 2_048
+/** Maximum number of frequent values that are cached with counts, and the counts for which a histogram is computed. */
+const [maxFrequent, countedUpTo] = [8_192, 4_096]
 /** Bytes of a list entry with a number and its count. */
 const sortedNumberBytes = 64
 
@@ -204,6 +211,17 @@ interface Summary {
   limit: number
 }
 
+/**
+ * The most frequent values in no particular order: all values whose count is at least that of the least frequent one in
+ * the list.
+ */
+interface FrequentCodes {
+  codes: Uint32Array
+  counts: Float64Array
+  /** The list was computed for this number of values. It has more if the last ones are equally frequent. */
+  needed: number
+}
+
 function nonEmpty(summary: Summary | undefined): Summary | undefined {
   return summary && summary.cardinality > 0 ? summary : undefined
 }
@@ -220,6 +238,8 @@ abstract class Source<
   own: Counts | undefined
   /** Computed on first use. Afterwards, no value can be added. */
   #summary: Summary | undefined
+  /** Computed on first use, like `#summary`. */
+  #frequent: FrequentCodes | undefined
 
   constructor(
     protected readonly dictionaries: PropertyDictionaries,
@@ -248,7 +268,8 @@ abstract class Source<
     const { own, base } = this
     if (!own) return base?.summary(limit)
     const summary =
-      base && own.hasFewAdditions ? this.#extended(own, base, limit) : this.#complete(own, limit)
+      (base && own.hasFewAdditions ? this.#extended(own, base, limit) : undefined) ??
+      this.#complete(own, limit)
     this.#summary = summary
     return summary
   }
@@ -266,19 +287,31 @@ abstract class Source<
     return { limit, kinds, cardinality, top: frequent.list() }
   }
 
-  /** Computes the summary from the summary of the base and a few additions. */
-  #extended(counts: Counts, base: Source<Dictionary, Counts>, limit: number): Summary {
+  /**
+   * Computes the summary from the summary of the base and a few additions. Returns undefined if there are too many
+   * additions.
+   */
+  #extended(counts: Counts, base: Source<Dictionary, Counts>, limit: number): Summary | undefined {
     const { dictionary } = counts
     const changed = new Map<number, { added: number; before: number }>()
     counts.forEachAddition((code, added, before) => changed.set(code, { added, before }))
-    // Rounded up to a power of two, so that later queries with a few more additions can use the same base summary.
-    const baseLimit = limit === 0 ? 0 : 2 ** Math.ceil(Math.log2(limit + changed.size + 1))
-    const before = base.summary(baseLimit)
-    if (!before) return this.#complete(counts, limit)
+    if (changed.size > maxChanged) return undefined
+    const before = base.summary(0)
+    if (!before) return undefined
+    const frequent = frequentIn(dictionary, limit)
+    // Rounded up to a power of two, so that later queries with a few more additions can use the same list.
+    const needed = 2 ** Math.ceil(Math.log2(limit + changed.size + 1))
+    const known = limit === 0 ? undefined : base.frequent(needed)
+    if (known)
+      for (let index = 0; index < known.codes.length; index++) {
+        const code = known.codes[index] as number
+        if (!changed.has(code)) frequent.add(code, known.counts[index] as number)
+      }
+    else if (limit > 0)
+      for (const { value, count } of base.summary(needed)?.top ?? [])
+        if (!changed.has(value)) frequent.add(value, count)
     const kinds = { ...before.kinds }
     let { cardinality } = before
-    const frequent = frequentIn(dictionary, limit)
-    for (const { value, count } of before.top) if (!changed.has(value)) frequent.add(value, count)
     for (const [code, { added, before }] of changed) {
       frequent.add(code, before + added)
       if (before > 0) kinds.occurrences += added
@@ -288,6 +321,35 @@ abstract class Source<
       }
     }
     return { limit, kinds, cardinality, top: frequent.list() }
+  }
+
+  /**
+   * Returns at least `needed` of the most frequent values, or all values if there are fewer. Unlike `summary`, does not
+   * compare the texts of values. Returns undefined if so many values are equally frequent that the list would be too
+   * long.
+   */
+  frequent(needed: number): FrequentCodes | undefined {
+    const { own, base } = this
+    if (!own) return base?.frequent(needed)
+    if (this.#frequent && this.#frequent.needed >= needed) return this.#frequent
+    const histogram = new Uint32Array(countedUpTo + 1)
+    own.forEach((_, count) => {
+      const capped = Math.min(count, countedUpTo)
+      histogram[capped] = (histogram[capped] as number) + 1
+    })
+    let minCount = countedUpTo
+    let total = histogram[minCount] as number
+    while (minCount > 1 && total < needed) total += histogram[--minCount] as number
+    if (total > maxFrequent) return undefined
+    const [codes, counts] = [new Uint32Array(total), new Float64Array(total)]
+    let at = 0
+    own.forEach((code, count) => {
+      if (count < minCount) return
+      codes[at] = code
+      counts[at++] = count
+    })
+    this.#frequent = { codes, counts, needed }
+    return this.#frequent
   }
 }
 
@@ -357,10 +419,16 @@ interface Frequency<Value> {
 /**
  * Collects the `limit` most frequent values. Equally frequent values are in the order of `compare`. Holds at most
  * `limit + spareCandidates` candidates.
+ *
+ * Comparing the texts of two numbers takes far longer than comparing counts. Therefore, values are compared only if they
+ * are as frequent as the last value of the list.
  */
 class MostFrequent<Value> {
-  #listed: Frequency<Value>[] = []
-  #last: Frequency<Value> | undefined
+  #candidates: Frequency<Value>[] = []
+  /** Values with a smaller count are not candidates. */
+  #minCount = 0
+  /** If there is one, values with the count `#minCount` are candidates only if they come before this value. */
+  #last: { value: Value } | undefined
 
   constructor(
     private readonly limit: number,
@@ -368,18 +436,60 @@ class MostFrequent<Value> {
   ) {}
 
   add(value: Value, count: number): void {
-    if (this.limit === 0) return
+    if (count < this.#minCount || this.limit === 0) return
     const last = this.#last
-    if (last && (count < last.count || (count === last.count && this.compare(last.value, value) < 0))) return
-    if (this.#listed.push({ value, count }) > this.limit + spareCandidates) this.list()
+    if (last && count === this.#minCount && this.compare(last.value, value) < 0) return
+    if (this.#candidates.push({ value, count }) > this.limit + spareCandidates) this.#reduce()
+  }
+
+  /** Removes candidates that are not among the most frequent values. */
+  #reduce(): void {
+    const candidates = this.#candidates
+    const counts = Float64Array.from(candidates, ({ count }) => count).sort()
+    const minCount = counts[counts.length - this.limit] as number
+    if (minCount > this.#minCount) this.#last = undefined
+    this.#minCount = minCount
+    const frequent = candidates.filter(({ count }) => count > minCount)
+    let equal = candidates.filter(({ count }) => count === minCount)
+    // If most candidates were equally frequent, the list would soon be full again.
+    if (equal.length > spareCandidates / 2) {
+      equal = this.#first(equal, this.limit - frequent.length)
+      this.#last = equal.at(-1)
+    }
+    this.#candidates = frequent.concat(equal)
+  }
+
+  /** Returns the first `limit` of equally frequent values, in order. */
+  #first(values: readonly Frequency<Value>[], limit: number): Frequency<Value>[] {
+    const first: Frequency<Value>[] = []
+    for (const candidate of values) {
+      const { value } = candidate
+      const last = first.at(-1)
+      if (last && first.length === limit && this.compare(last.value, value) < 0) continue
+      let [low, high] = [0, first.length]
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        if (this.compare(value, (first[middle] as Frequency<Value>).value) < 0) high = middle
+        else low = middle + 1
+      }
+      first.splice(low, 0, candidate)
+      if (first.length > limit) first.pop()
+    }
+    return first
   }
 
   /** Returns the values, most frequent first. */
   list(): Frequency<Value>[] {
-    this.#listed.sort((left, right) => right.count - left.count || this.compare(left.value, right.value))
-    this.#listed = this.#listed.slice(0, this.limit)
-    this.#last = this.#listed[this.limit - 1]
-    return this.#listed
+    if (this.limit === 0) return []
+    const listed: Frequency<Value>[] = []
+    const byCount = this.#candidates.sort((left, right) => right.count - left.count)
+    for (let at = 0; at < byCount.length && listed.length < this.limit; ) {
+      let end = at
+      while (byCount[end]?.count === byCount[at]?.count) end++
+      listed.push(...this.#first(byCount.slice(at, end), this.limit - listed.length))
+      at = end
+    }
+    return listed
   }
 }
 
