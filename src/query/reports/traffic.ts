@@ -37,10 +37,10 @@ export function* traffic(
     source.usedCache = true
     return known
   }
-  const result = yield* computeTraffic(query, source, budget)
-  const rows = result.groups.length + result.buckets.length
-  source.cache.put(key, state, result, rows * trafficGroupBytes, false)
-  return result
+  const { value, cost } = yield* source.cache.measure(computeTraffic(query, source, budget))
+  const rows = value.groups.length + value.buckets.length
+  source.cache.put(key, state, value, rows * trafficGroupBytes, false, cost)
+  return value
 }
 
 /** Counts page views by their own fields. These counts do not depend on sessions, so a groups query suffices. */
