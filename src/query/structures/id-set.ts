@@ -141,16 +141,21 @@ export class IdSet {
   #expect(more: number): void {
     if (this.#bits || this.#list) return
     const isCheap = this.range / 8 < this.budget.available * spareShare
+    const slots = this.#slots as Uint32Array
     if (more > this.range / 64 || (isCheap && more > this.range / 1_024)) this.#toBits()
+    // Most IDs are usually new. Growing once takes less time than growing in many steps.
+    else if ((this.#added + more) * 2 > slots.length)
+      this.#grow(slots, 2 ** Math.ceil(Math.log2(this.#added + more)))
   }
 
-  #grow(slots: Uint32Array): void {
-    if (slots.length * 2 * bitsPerWord >= this.range) {
+  #grow(slots: Uint32Array, length = slots.length * 2): void {
+    if (length <= slots.length) return
+    if (length * bitsPerWord >= this.range) {
       this.#toBits()
       return
     }
-    const larger = new Uint32Array(slots.length * 2)
-    this.budget.reserve(slots.byteLength)
+    const larger = new Uint32Array(length)
+    this.budget.reserve(larger.byteLength - slots.byteLength)
     for (let slot = 0; slot < slots.length; slot++) {
       const id = slots[slot] as number
       if (id !== 0) insertSlot(larger, id)
