@@ -66,17 +66,21 @@ export class SnapshotReader {
   /** Bytes of columns built by earlier `UnsealedRows`, in total. */
   #built = 0
 
-  /** `memory`: total bytes for the caches and running queries. `minFilteredEvents`: see `Cache`. */
+  /**
+   * `memory`: total bytes for the caches and running queries. `minFilteredEvents`: see `Cache`. `now`: returns the time
+   * of a monotonic clock in ms, with which the cache measures the cost of results.
+   */
   constructor(
     private readonly db: Db,
     private readonly memory = 0,
     minFilteredEvents?: number,
     private readonly limits = defaultLimits,
+    now?: () => number,
   ) {
     this.rows = new RowReader(db)
     this.identities = new IdDictionary(db)
     this.#index = new BlockIndex(db)
-    this.#cache = new Cache(memory * cacheShare, minFilteredEvents)
+    this.#cache = new Cache(memory * cacheShare, minFilteredEvents, now)
     // Ids are only looked up and never assigned, because all ids in sealed events have dictionary ids.
     this.#reader = new BlockReader(
       db,

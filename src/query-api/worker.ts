@@ -174,8 +174,8 @@ function openAt({ path, memory }: Extract<WorkerRequest<QuerySpec>, { type: "ope
   }
   const db = openForReading(path)
   db.pragma(`cache_size = -${pageCacheKiB(memory)}`)
-  const reader = new SnapshotReader(db, memory)
   const now = () => performance.now()
+  const reader = new SnapshotReader(db, memory, undefined, undefined, now)
   const scheduler = new TaskScheduler({
     memory: memory * queriesShare,
     memoryPerQuery: memory * queryShare,

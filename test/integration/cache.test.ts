@@ -242,7 +242,7 @@ describe("the cached results of earlier queries", () => {
     })
   })
 
-  test("are evicted if there is no room: first those that others were computed from, then the oldest", () => {
+  test("are evicted if there is no room: first those that others were computed from, then the oldest of equal cost", () => {
     const cache = new Cache(100)
     for (const key of ["a", "b", "spare"]) expect(cache.put(key, "", key, 30, key === "spare")).toBe(true)
     cache.find("a", "")
@@ -253,6 +253,51 @@ describe("the cached results of earlier queries", () => {
     expect(cache.put("too large", "", "", 51, false)).toBe(false)
     expect(cache.find("a", "another state")).toBeUndefined()
     expect(cache.bytes).toBe(100)
+  })
+
+  test("stay if they save more time per byte, whatever other queries run in between", () => {
+    const cache = new Cache(1_000)
+    const values = Array.from({ length: 32 }, (_, index) => ({
+      key: `page ${index}`,
+      bytes: 100 + ((index * 37) % 100),
+      // Every fourth value takes far longer to compute.
+      cost: index % 4 === 0 ? 2_000 : 100,
+    }))
+    const missedMs = () => {
+      let missed = 0
+      for (const { key, bytes, cost } of values) {
+        cache.startQuery()
+        if (cache.find(key, "") !== undefined) continue
+        missed += cost
+        cache.put(key, "", key, bytes, false, cost)
+      }
+      return missed
+    }
+    // An LRU cache would have evicted each value before it was needed again.
+    expect([missedMs(), missedMs(), missedMs()]).toEqual([18_400, 6_400, 6_400])
+  })
+
+  test("are replaced once computing other results has taken long enough", () => {
+    const cache = new Cache(1_000)
+    for (const key of ["unused", "used"]) cache.put(key, "", key, 400, false, 1_000)
+    let puts = 0
+    for (; cache.has("unused", ""); puts++) {
+      cache.startQuery()
+      cache.find("used", "")
+      cache.put(`other ${puts}`, "", {}, 400, false, 500)
+    }
+    expect([cache.has("used", ""), puts]).toEqual([true, 17])
+  })
+
+  test("are replaced if they have not been used for ten minutes", () => {
+    let now = 0
+    const cache = new Cache(1_000, undefined, () => now)
+    for (const key of ["unused", "used"]) cache.put(key, "", key, 400, false, 1_000)
+    expect(cache.put("cheap", "", "cheap", 400, false, 1)).toBe(false)
+    now = 600_001
+    cache.find("used", "")
+    expect(cache.put("cheap", "", "cheap", 400, false, 1)).toBe(true)
+    expect([cache.has("unused", ""), cache.has("used", "")]).toEqual([false, true])
   })
 
   test("are not evicted by other spare results of the same query", () => {
@@ -284,7 +329,7 @@ describe("the cached results of earlier queries", () => {
     cache.find("growing", "")
     expect(cache.grow("growing", growing, 10)).toBe(true)
     expect(cache.grow("growing", other, 1)).toBe(false)
-    cache.put("third", "", {}, 20, false)
+    cache.put("third", "", {}, 20, false, 1_000)
     expect([cache.bytes, cache.find("other", "")]).toEqual([70, undefined])
     expect(cache.grow("growing", growing, 1)).toBe(false)
     expect([cache.bytes, cache.find("growing", "")]).toEqual([20, undefined])

@@ -259,17 +259,31 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     if (cached) this.snapshot.usedCache = true
     if (cached?.state === state) return cached.all
     const childBudget = budget.child()
-    const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), childBudget))
-    const bytes = cached?.bytes ?? childBudget.reserved
-    const all = this.aggregation.empty(range, childBudget, earlier)
-    const intervalBudget = childBudget.child()
-    yield* all.merge(yield* this.#interval(last, intervalBudget))
+    const { value, cost } = yield* cache.measure(
+      this.#cumulated(range, before, intervals, state, cached, childBudget),
+    )
+    const totalBytes = childBudget.reserved + (cached ? cached.bytes : 0)
+    if (isOnGrid(range) && cache.put(name, stateBefore, value, totalBytes, false, cost)) childBudget.release()
+    return value.all
+  }
+
+  /** `before`: the range without the last interval. `cached`: an earlier result for the same intervals. */
+  *#cumulated(
+    range: Range,
+    before: Range,
+    intervals: readonly Range[],
+    state: string,
+    cached: CumulativeAggregate<Aggregate> | undefined,
+    budget: MemoryBudget,
+  ): Generator<void, CumulativeAggregate<Aggregate>> {
+    const earlier = cached?.earlier ?? (yield* this.#merged(before, intervals.slice(0, -1), budget))
+    const bytes = cached?.bytes ?? budget.reserved
+    const all = this.aggregation.empty(range, budget, earlier)
+    const intervalBudget = budget.child()
+    yield* all.merge(yield* this.#interval(intervals.at(-1) as Range, intervalBudget))
     intervalBudget.release()
     all.shrink?.()
-    const cumulative: CumulativeAggregate<Aggregate> = { earlier, bytes, state, all }
-    const totalBytes = childBudget.reserved + (cached ? bytes : 0)
-    if (isOnGrid(range) && cache.put(name, stateBefore, cumulative, totalBytes, false)) childBudget.release()
-    return all
+    return { earlier, bytes, state, all }
   }
 
   *#merged(range: Range, intervals: readonly Range[], budget: MemoryBudget): Generator<void, Aggregate> {
@@ -362,8 +376,8 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       return cached.value
     }
     const childBudget = budget.child()
-    const value = yield* compute(childBudget)
-    if (cache.put(name, state, { value }, bytesOf(value, childBudget), isSpare)) childBudget.release()
+    const { value, cost } = yield* cache.measure(compute(childBudget))
+    if (cache.put(name, state, { value }, bytesOf(value, childBudget), isSpare, cost)) childBudget.release()
     return value
   }
 

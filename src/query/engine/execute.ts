@@ -139,9 +139,9 @@ function* cachedReport(
     snapshot.usedCache = true
     return known
   }
-  const result = yield* runReport(query.kind, query, snapshot, budget)
-  cache.put(key, state, result, key.length * 2 + bytesOf(result), false)
-  return result
+  const { value, cost } = yield* cache.measure(runReport(query.kind, query, snapshot, budget))
+  cache.put(key, state, value, key.length * 2 + bytesOf(value), false, cost)
+  return value
 }
 
 /**
