@@ -57,6 +57,7 @@ export class Cache {
   /** The part of `#bytes` that spare entries take up. */
   #spareBytes = 0
   #query = 0
+  #rejectedSpare = false
   /** Total cost of all values that had to be computed, in ms per byte of the cache, divided by `ageingFactor`. */
   #clock = 0
 
@@ -77,6 +78,12 @@ export class Cache {
 
   startQuery(): void {
     this.#query++
+    this.#rejectedSpare = false
+  }
+
+  /** False if a spare entry of the current query was not cached, so that others would probably not be cached either. */
+  get acceptsSpare(): boolean {
+    return !this.#rejectedSpare
   }
 
   /** True if `find` would return a value. Does not count as a use. */
@@ -139,7 +146,10 @@ export class Cache {
     const before = this.#entries.get(key)
     this.#drop(key)
     if (!isSpare && this.memory > 0) this.#clock += cost / this.memory / ageingFactor
-    if (bytes > this.memory * largestShare || (isSpare && !this.#hasRoomForSpare(bytes))) return false
+    if (bytes > this.memory * largestShare || (isSpare && !this.#hasRoomForSpare(bytes))) {
+      if (isSpare) this.#rejectedSpare = true
+      return false
+    }
     const entry = {
       state,
       value,

@@ -289,9 +289,11 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
   *#merged(range: Range, intervals: readonly Range[], budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget)
     for (const interval of intervals) {
-      const childBudget = budget.child()
-      yield* aggregate.merge(yield* this.#interval(interval, childBudget))
-      childBudget.release()
+      if (this.#isStored(interval)) {
+        const childBudget = budget.child()
+        yield* aggregate.merge(yield* this.#interval(interval, childBudget))
+        childBudget.release()
+      } else yield* this.#addSealed(aggregate, interval)
       yield
     }
     aggregate.shrink?.()
@@ -309,6 +311,16 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     )
   }
 
+  /**
+   * True if an interval is in the cache, or would probably be cached. Aggregating it separately and then merging it
+   * would otherwise take longer than adding its events to the merged aggregate.
+   */
+  #isStored(interval: Range): boolean {
+    const { cache } = this.snapshot
+    if (!this.#isCacheable(interval) || !isOnGrid(interval)) return false
+    return cache.acceptsSpare || cache.has(this.#nameOf("interval", interval), this.#stateOf(interval))
+  }
+
   *#packed(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = yield* this.#scan(range, budget)
     aggregate.pack()
@@ -317,6 +329,12 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
 
   *#scan(range: Range, budget: MemoryBudget): Generator<void, Aggregate> {
     const aggregate = this.aggregation.empty(range, budget)
+    yield* this.#addSealed(aggregate, range)
+    return aggregate
+  }
+
+  /** Adds the events of blocks to an aggregate. */
+  *#addSealed(aggregate: Aggregate, range: Range): Generator<void, void> {
     for (const day of this.#daysIn(range)) {
       const coversDay = range.from <= day.day * dayMs && range.to >= (day.day + 1) * dayMs
       const accepted = this.#accepted(day.sealed())
@@ -334,7 +352,6 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       }
       if (this.aggregation.finish) yield* this.aggregation.finish(aggregate, day.day)
     }
-    return aggregate
   }
 
   /** Like `#cached`, but skips the cache if the range cannot be cached. */
