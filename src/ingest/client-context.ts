@@ -25,8 +25,8 @@ const maxLanguageLength = 35
 /** Maximum number of languages in the cache of canonical forms. A miss takes 2 µs. */
 const maxCachedLanguages = 1_000
 /**
- * Maximum number of cached locations. A full cache takes about 1 MB. A miss takes 1 to 3 µs. A visitor sends several
- * requests from the same address.
+ * Maximum number of cached locations. They take about 1 MB, or 4 MB with the longest keys. A miss takes 1 to 3 µs. A
+ * visitor sends several requests from the same address.
  */
 const maxCachedLocations = 4_000
 /**
