@@ -148,6 +148,22 @@ export function addFlagsOfServe(command: Command, flags: readonly string[]): Com
   return command.hook("preAction", listenForAcme)
 }
 
+/**
+ * Sets those of the given flags that have been set neither on the command line nor in this process's environment, from
+ * the environment of a server.
+ */
+export function useEnvironment(command: Command, flags: readonly string[], env: NodeJS.ProcessEnv): void {
+  for (const option of command.options) {
+    const value = env[option.envVar ?? ""]?.trim()
+    if (value === undefined || !flags.includes(option.long ?? "")) continue
+    const name = option.attributeName()
+    const source = command.getOptionValueSource(name)
+    if (source === "cli" || source === "env") continue
+    command.setOptionValueWithSource(name, option.parseArg?.(value, undefined) ?? value, "env")
+  }
+  listenForAcme(command)
+}
+
 /** Returns the defaults of `serve` for flags that are not set. */
 export function defaultServeOptions(): Omit<ServeOptions, "db"> {
   const defaults = serveOptions().filter(({ defaultValue }) => defaultValue !== undefined)

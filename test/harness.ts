@@ -32,14 +32,22 @@ export interface ServerOptions {
   env?: Record<string, string>
   /** Limit of file descriptors; inherited by default. */
   descriptors?: number
+  /** Command that starts the server with other permissions, such as setpriv. */
+  prefix?: readonly string[]
 }
 
 /** Starts `databuddy serve` on a free port. Resolves once it has started. */
-export async function startServer({ db, args = [], env = {}, descriptors }: ServerOptions): Promise<Server> {
+export async function startServer({
+  db,
+  args = [],
+  env = {},
+  descriptors,
+  prefix = [],
+}: ServerOptions): Promise<Server> {
   // Loaded on demand because it requires a build, which tests without a server do not need.
   const { binary } = await import("./support/binary.ts")
   const limited = descriptors ? ["sh", "-c", `ulimit -n ${descriptors}; exec "$0" "$@"`] : []
-  const child = Bun.spawn([...limited, binary, "serve", "--db", db, "--port", "0", ...args], {
+  const child = Bun.spawn([...limited, ...prefix, binary, "serve", "--db", db, "--port", "0", ...args], {
     env: environment(env),
     stdio: ["ignore", "pipe", "pipe"],
   })

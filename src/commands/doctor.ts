@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync, statSync } from "node:fs"
+import { readFileSync, statfsSync, statSync } from "node:fs"
 import { dirname, resolve } from "node:path"
 import type { Command } from "commander"
 import { AcmeFolder } from "../acme/folder.ts"
@@ -11,10 +11,16 @@ import type { ClusterFacts } from "../doctor/cluster.ts"
 import { daysUntilFull } from "../doctor/disk.ts"
 import type { BackupFacts, CountryFacts, DiagnosisSettings, Facts, FileFacts } from "../doctor/facts.ts"
 import type { CertificateFacts, FoundCertificate } from "../doctor/reachability.ts"
+import {
+  dropPrivileges,
+  openFilesLimit,
+  readServerProcess,
+  type ServerProcess,
+} from "../doctor/server-process.ts"
 import { messageOf, UserError } from "../errors.ts"
 import { openCountryTable, openGeoFile } from "../ingest/geo.ts"
 import { rulesVersion } from "../query/structures/tzdata.ts"
-import { addFlagsOfServe, type ServeOptions } from "../serve-options.ts"
+import { addFlagsOfServe, type ServeOptions, useEnvironment } from "../serve-options.ts"
 import { readTlsCertificate } from "../server/tls.ts"
 import type { Db } from "../store/db/driver.ts"
 import { type Growth, growthOf } from "../store/db/growth.ts"
@@ -74,18 +80,44 @@ export function addDoctorCommand(root: Command, context: Context): void {
   const command = root
     .command("doctor")
     .description(
-      "check disk, clock, permissions, backups, limits, proxy and certificate (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of `serve`",
+      "check disk, clock, permissions, backups, limits, proxy and certificate (safe while the server runs); exits with code 1 if something needs attention. Takes the flags and variables of `serve`; on Linux, other variables are those of the running server",
     )
   addDataOptions(addFlagsOfServe(command, flags), "doctor --backup-dir /var/backups/databuddy").action(
-    (options: DoctorOptions) => {
+    (given: DataOptions) => {
+      const db = requireDatabase(given)
+      const server = findServer(db)
+      const variables = server.process?.env
+      if (variables) useEnvironment(command, flags, variables)
+      const options = command.opts<DoctorOptions>()
       const namesProxies = command.getOptionValueSource("trustProxy") !== "default"
-      return doctor(options, { ...options, namesProxies }, context)
+      const env = { ...variables, ...context.env }
+      return doctor(db, server, options, { ...options, namesProxies }, { ...context, env })
     },
   )
 }
 
-async function doctor(options: DoctorOptions, settings: DiagnosisSettings, context: Context): Promise<void> {
-  const facts = await collectFacts(requireDatabase(options), options, context)
+interface FoundServer {
+  /** Undefined if no server is running. */
+  pid: number | undefined
+  /** Undefined if the process cannot be read. */
+  process: ServerProcess | undefined
+}
+
+/** Finds the server that uses the database. From then on, this process has no more permissions than the server. */
+function findServer(db: string): FoundServer {
+  const pid = ServerLock.holder(db)
+  const found = pid === undefined ? undefined : readServerProcess(pid, db)
+  return { pid, process: found && dropPrivileges(found) ? found : undefined }
+}
+
+async function doctor(
+  db: string,
+  server: FoundServer,
+  options: DoctorOptions,
+  settings: DiagnosisSettings,
+  context: Context,
+): Promise<void> {
+  const facts = await collectFacts(db, server, options, context)
   const checks = diagnose(facts, settings)
   const todo = checks.filter(({ hint }) => hint !== undefined).length
   if (options.json) {
@@ -135,11 +167,15 @@ function newestTime(backups: BackupFacts | undefined): string | null {
   return isoTime(backups && "list" in backups ? backups.list.at(-1)?.at : undefined)
 }
 
-async function collectFacts(db: string, options: DoctorOptions, context: Context): Promise<Facts> {
+async function collectFacts(
+  db: string,
+  { pid: server, process }: FoundServer,
+  options: DoctorOptions,
+  context: Context,
+): Promise<Facts> {
   const now = context.environment.now()
   // These facts are collected before the database is opened, because opening it creates a missing -wal file.
   const files = [db, `${db}-wal`, `${db}-shm`, `${db}-lock`].flatMap(fileFacts)
-  const server = ServerLock.holder(db)
   const folder = dirname(db)
   const { bavail, bsize } = statfsSync(folder)
   const copies = await listCopies(db, options.backupDir)
@@ -148,6 +184,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     db,
     now,
     server,
+    hidesSettings: server !== undefined && process === undefined,
     ...content,
     freeBytes: bavail * bsize,
     files,
@@ -155,7 +192,7 @@ async function collectFacts(db: string, options: DoctorOptions, context: Context
     folderMode: hasModes() ? statSync(folder).mode : undefined,
     backups: await backupsIn(options.backupDir, db),
     offsite: await backupsInBucket(options, db, context),
-    openFiles: openFilesOf(server, db),
+    openFiles: server === undefined ? ownOpenFiles() : process && { ...process.openFiles, of: "server" },
     zoneRules: { own: rulesVersion, system: systemZoneRules() },
     countries: countryFacts(options.geoDb),
     certificate: certificateFacts(options, db),
@@ -311,19 +348,10 @@ function storedIn(folder: AcmeFolder, names: readonly string[]): FoundCertificat
   return { validFrom, expiresAt, missingNames: names.filter((name) => !covers(name)) }
 }
 
-/**
- * Reads from /proc how many files the server has open and how many it can open. If no server is running, reads how many
- * this process can open. Returns undefined on systems without /proc, and if the server's process is not visible, for
- * example because it is in another container.
- */
-function openFilesOf(server: number | undefined, db: string): Facts["openFiles"] {
+/** Returns undefined on systems without /proc. */
+function ownOpenFiles(): Facts["openFiles"] {
   try {
-    if (server === undefined) return { most: openFilesLimit("self"), open: undefined, of: "own" }
-    const folder = `/proc/${server}/fd`
-    const names = readdirSync(folder)
-    const lock = realpathSync(`${db}-lock`)
-    if (!names.some((name) => target(`${folder}/${name}`) === lock)) return undefined
-    return { most: openFilesLimit(String(server)), open: names.length, of: "server" }
+    return { most: openFilesLimit("/proc/self"), open: undefined, of: "own" }
   } catch {
     return undefined
   }
@@ -336,20 +364,6 @@ function openFilesOf(server: number | undefined, db: string): Facts["openFiles"]
 function systemZoneRules(): string | undefined {
   try {
     return /^# version (\w+)/.exec(readFileSync("/usr/share/zoneinfo/tzdata.zi", "utf8"))?.[1]
-  } catch {
-    return undefined
-  }
-}
-
-function openFilesLimit(pid: string): number {
-  const [, soft] = /^Max open files +(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8")) ?? []
-  return soft === "unlimited" ? Number.MAX_SAFE_INTEGER : Number(soft)
-}
-
-/** Returns the path to which a link points, or undefined if the file was closed in the meantime. */
-function target(link: string): string | undefined {
-  try {
-    return readlinkSync(link)
   } catch {
     return undefined
   }

@@ -67,7 +67,7 @@ function checkRegistry({ registry, now }: Facts): CheckResult[] {
   return [{ about, message, hint }]
 }
 
-function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult {
+function checkDatabase({ server, hidesSettings, pending, damage, growth }: Facts): CheckResult {
   if (damage) {
     const hint = damage.hint ?? "run `databuddy check` for details; keep a copy of the file and its -wal file"
     return { about: "database", message: damage.message, hint }
@@ -82,7 +82,8 @@ function checkDatabase({ server, pending, damage, growth }: Facts): CheckResult 
   const count = growth?.events ?? 0
   const events = `${formatNumber(count)} event${count === 1 ? "" : "s"}`
   const served = server === undefined ? "no server is running" : `process ${server} serves it`
-  return { about: "database", message: `${events}; ${served}` }
+  const unknown = hidesSettings ? "; run doctor as root to include its settings" : ""
+  return { about: "database", message: `${events}; ${served}${unknown}` }
 }
 
 function checkClock({ now, growth, files, copies, backups, offsite }: Facts): CheckResult[] {

@@ -12,6 +12,8 @@ export interface Facts {
   now: number
   /** Process id of the server that uses the database. Undefined if there is none. */
   server: number | undefined
+  /** True if a server is running whose environment variables cannot be read. */
+  hidesSettings: boolean
   /** The first pending migration. */
   pending: string | undefined
   /** SQLite's error if the database cannot be read. */

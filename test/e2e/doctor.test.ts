@@ -11,11 +11,18 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { DailyHash } from "../../src/store/daily-hash.ts"
 import { Database } from "../../src/store/db/driver.ts"
 import { EventInserter } from "../../src/store/events.ts"
-import { startServer, type TemporaryFolder, temporaryFolder, withDatabase } from "../harness.ts"
+import {
+  eventually,
+  type ServerOptions,
+  startServer,
+  type TemporaryFolder,
+  temporaryFolder,
+  withDatabase,
+} from "../harness.ts"
 import { binary } from "../support/binary.ts"
 import { environment } from "../support/environment.ts"
 import { eventRow } from "../support/event.ts"
@@ -90,8 +97,8 @@ function seedBackup(age: number): void {
   writeFileSync(join(backups, `databuddy-${stamp}Z.db`), "", { mode: 0o600 })
 }
 
-async function serve(descriptors?: number) {
-  const server = await startServer({ db, ...(descriptors ? { descriptors } : {}) })
+async function serve(options: Partial<ServerOptions> = {}) {
+  const server = await startServer({ db, ...options })
   cleanups.push(() => server.kill())
   return server
 }
@@ -327,7 +334,7 @@ describe("for a database without a server,", () => {
 })
 
 test("the limit of open files is the server's, not the shell's", async () => {
-  const server = await serve(300)
+  const server = await serve({ descriptors: 300 })
   const { server: pid, findings } = report()
   expect(pid).toBe(server.pid)
   expect(findings.filter(({ hint }) => hint !== null)).toEqual([
@@ -337,6 +344,53 @@ test("the limit of open files is the server's, not the shell's", async () => {
       hint: expect.stringContaining("LimitNOFILE"),
     },
   ])
+})
+
+test("uses the variables of the running server, unless its own flags or variables differ", async () => {
+  await serve({ env: { DATABUDDY_HOST: " 0.0.0.0 " } })
+  const messages = (args?: string[], env?: Record<string, string>) =>
+    report(args, env)
+      .findings.filter(({ hint }) => hint !== null)
+      .map(({ message }) => message)
+  expect(messages()).toEqual([expect.stringContaining("without TLS")])
+  expect(messages(["--host", "127.0.0.1"])).toEqual([])
+  expect(messages([], { DATABUDDY_HOST: "127.0.0.1" })).toEqual([])
+  expect(messages([], { DATABUDDY_TRUST_PROXY: "0.0.0.0/0" })).toEqual([
+    expect.stringContaining("evade rate limits"),
+  ])
+})
+
+// Like a user who has none of the server's capabilities. Without root, no process has capabilities that one could drop.
+const dropped = ["setpriv", "--bounding-set=-sys_ptrace"]
+const canDrop = Bun.which("setpriv") && Bun.spawnSync([...dropped, "true"]).exitCode === 0
+
+test.skipIf(!canDrop)(
+  "says that it cannot read the settings of a server with more capabilities",
+  async () => {
+    const server = await serve({ env: { DATABUDDY_HOST: "0.0.0.0" } })
+    const { stdout } = Bun.spawnSync([...dropped, binary, "doctor", "--db", db], { env: environment() })
+    const message = `process ${server.pid} serves it; run doctor as root to include its settings`
+    expect(stdout.toString()).toContain(message)
+  },
+)
+
+const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+// Other users cannot open the tests' temporary folder, but the server needs one.
+const everyones = { TMPDIR: "/tmp" }
+const canChangeUser =
+  Bun.which("setpriv") &&
+  Bun.spawnSync([...nobody, binary, "version"], { env: environment(everyones) }).exitCode === 0
+
+test.skipIf(!canChangeUser)("as root, has no more permissions than the server", async () => {
+  chmodSync(dirname(folder.path), 0o711)
+  for (const path of [folder.path, backups]) chownSync(path, 65_534, 65_534)
+  const env = { ...everyones, DATABUDDY_BACKUP_DIR: backups }
+  await serve({ env, prefix: nobody })
+  await eventually(() => readdirSync(backups).some((name) => name.endsWith("Z.db")))
+  const result = () => report().findings.find(({ about }) => about === "backups")
+  expect(result()).toMatchObject({ hint: null, message: expect.stringContaining(backups) })
+  chownSync(backups, 0, 0)
+  expect(result()).toMatchObject({ message: expect.stringContaining("EACCES") })
 })
 
 test("detects a -wal that grows although a server is running", async () => {

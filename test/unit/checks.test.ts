@@ -25,6 +25,7 @@ const facts: Facts = {
   db,
   now,
   server: 42,
+  hidesSettings: false,
   pending: undefined,
   damage: undefined,
   growth,
@@ -84,6 +85,12 @@ const healthy: Case[] = [
   },
   { when: "the disk has space for years", about: "disk", text: "100,000 events per day at 110 bytes each" },
   { when: "a server runs", about: "database", text: "9,000,000 events; process 42 serves it" },
+  {
+    when: "the server's settings are hidden",
+    facts: { hidesSettings: true },
+    about: "database",
+    text: "process 42 serves it; run doctor as root to include its settings",
+  },
   { when: "no server runs", facts: { server: undefined }, about: "database", text: "no server is running" },
   {
     when: "a server was killed",
