@@ -212,9 +212,8 @@ function* propertiesOf(
   totals: { now: number; before: number },
   run: RunQuery,
 ): Generator<void, Properties> {
-  const { values: maxValues } = limits
-  const current = yield* run({ kind: "values", scope, top: 0, maxValues })
-  const earlier = yield* run({ kind: "values", scope: previous, top: 0, maxValues })
+  const current = yield* run({ kind: "values", scope, top: 0 })
+  const earlier = yield* run({ kind: "values", scope: previous, top: 0 })
   const known = new Map<string, { occurrences: number; cardinality: number }>()
   for (const { key, occurrences, cardinality } of [...current.properties, ...earlier.properties]) {
     const other = known.get(key)
@@ -238,8 +237,7 @@ function* propertiesOf(
   const countable = measure.measure === "events" ? few.filter((key) => !key.includes(".")) : []
   const uncounted = few.filter((key) => !countable.includes(key)).map(fieldOf)
   if (countable.length === 0) return { counted: [], uncounted, skipped }
-  // Without a list of keys, the cached counts of the first two queries are used.
-  const keys = known.size <= limits.keys ? undefined : countable
+  const keys = countable.length === known.size ? undefined : countable
   const counts = [
     yield* countsOf(scope, keys, limits, run),
     yield* countsOf(previous, keys, limits, run),
@@ -266,13 +264,7 @@ function* countsOf(
   limits: MoversLimits,
   run: RunQuery,
 ): Generator<void, Map<string, Map<string, number>>> {
-  const { properties } = yield* run({
-    kind: "values",
-    scope,
-    keys,
-    top: limits.values,
-    maxValues: limits.values,
-  })
+  const { properties } = yield* run({ kind: "values", scope, keys, top: limits.values })
   const counts = new Map<string, Map<string, number>>()
   for (const { key, top } of properties) {
     const keyCounts = counts.get(key) ?? new Map<string, number>()

@@ -176,11 +176,6 @@ export interface ValuesQuery {
   top: number
   /** Maximum number of bins in the histogram of numeric values. If undefined, no statistics of numbers are computed. */
   bins?: number | undefined
-  /**
-   * Values of a key need not be counted if an event name has more distinct values of it than this. The result then has
-   * any `cardinality` above this number, and the other statistics of the values are meaningless, except `occurrences`.
-   */
-  maxValues?: number | undefined
 }
 
 export interface PropertyValues {

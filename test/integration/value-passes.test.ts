@@ -3,7 +3,7 @@ import { sealAll } from "../../src/columns/sealer.ts"
 import { SnapshotReader } from "../../src/columns/snapshot-reader.ts"
 import { eventKinds } from "../../src/event-kinds.ts"
 import { executeQuery } from "../../src/query/engine/execute.ts"
-import type { PropertyValues, Query, Scope, ValuesQuery, ValuesResult } from "../../src/query/query.ts"
+import type { Query, Scope } from "../../src/query/query.ts"
 import { MemoryBudget, OutOfMemoryBudgetError } from "../../src/query/structures/memory-budget.ts"
 import type { Db } from "../../src/store/db/driver.ts"
 import { closeDatabase, openDatabase } from "../../src/store/db/open.ts"
@@ -109,34 +109,6 @@ describe("values that do not fit into the memory of a query are counted exactly"
       return budget.reserved
     })
     expect(reserved[1]).toBe(reserved[0] as number)
-  })
-})
-
-describe("if a key has too many values, only its events are counted", () => {
-  const keyOf = ({ name, key }: PropertyValues) => `${name} ${key}`
-  test.each(queries.filter(([, query]) => !("bins" in query)))("%s", (_, query) => {
-    const expected = new Map(
-      (reference(query) as ValuesResult).properties.map((property) => [keyOf(property), property]),
-    )
-    for (const maxValues of [0, 2, 700, 4_000])
-      for (const memory of [16_384, 512]) {
-        const reader = new SnapshotReader(db, 2 ** 27)
-        const many = new Set(
-          [...expected.values()].flatMap(({ key, cardinality }) => (cardinality > maxValues ? key : [])),
-        )
-        for (const _ of ["first", "repeated"]) {
-          const { properties } = run({ ...query, maxValues } as ValuesQuery, memory, reader) as ValuesResult
-          expect(properties.map(keyOf).sort()).toEqual([...expected.keys()].sort())
-          for (const property of properties) {
-            const { events, occurrences, cardinality, ...statistics } = expected.get(
-              keyOf(property),
-            ) as PropertyValues
-            expect(property).toMatchObject({ events, occurrences })
-            if (property.cardinality > maxValues) expect(many).toContain(property.key)
-            else expect(property).toEqual({ events, occurrences, cardinality, ...statistics })
-          }
-        }
-      }
   })
 })
 

@@ -63,11 +63,6 @@ export class PropertyDictionaries {
     return this.#texts ?? this.base?.knownTexts
   }
 
-  /** Number of values in the larger dictionary. */
-  get size(): number {
-    return Math.max(this.knownNumbers?.size ?? 0, this.knownTexts?.size ?? 0)
-  }
-
   /** Reduces memory use once the dictionaries are complete. */
   shrink(): void {
     this.#numbers?.shrink()
@@ -125,29 +120,6 @@ export class PropertyCounts {
     const [numbers, texts] = [other.#numbers.known, other.#texts.known]
     if (numbers) this.#numbers.counts.merge(numbers)
     if (texts) this.#texts.counts.merge(texts)
-  }
-
-  /** Returns the number of distinct numbers, or that of distinct texts if it is larger. */
-  distinct(): number {
-    let [numbers, texts] = [0, 0]
-    this.#numbers.known?.forEach(() => {
-      numbers++
-    })
-    this.#texts.known?.forEach(() => {
-      texts++
-    })
-    return Math.max(numbers, texts)
-  }
-
-  /** Returns the number of events that were counted. */
-  occurrences(): number {
-    let total = 0
-    const add = (_: number, count: number) => {
-      total += count
-    }
-    this.#numbers.known?.forEach(add)
-    this.#texts.known?.forEach(add)
-    return total
   }
 
   /** See `CodeCounts.shrink`. */

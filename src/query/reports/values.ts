@@ -10,7 +10,7 @@ import type { PropertyValues, ValuesQuery, ValuesResult } from "../query.ts"
 import { Matcher } from "../scan/matcher.ts"
 import { Counter } from "../structures/counter.ts"
 import { type MemoryBudget, OutOfMemoryBudgetError } from "../structures/memory-budget.ts"
-import { presentAmong, type Selection, sizeOf } from "../structures/selection.ts"
+import { type Selection, sizeOf } from "../structures/selection.ts"
 import { PropertyCounts, PropertyDictionaries } from "./property-counts.ts"
 import { valuesInPasses } from "./value-passes.ts"
 
@@ -28,8 +28,6 @@ const textBytes = 24
  * long.
  */
 const minLargeShare = 1 / 64
-/** The counted values of a key are compared with `maxValues` again when its dictionaries have grown by this factor. */
-const checkFactor = 2
 
 /**
  * Returns the property keys of each event name, with statistics of their values. Keys whose values do not fit into
@@ -40,13 +38,12 @@ export function* values(
   snapshot: Snapshot,
   budget: MemoryBudget,
 ): Generator<void, ValuesResult> {
-  const { scope, keys, top, bins, maxValues } = query
+  const { scope, keys, top, bins } = query
   const { websites, filters, crawlers, kinds, from, to } = scope
-  const key = JSON.stringify({ values: keys ?? null, maxValues, websites, filters, crawlers, kinds })
+  const key = JSON.stringify({ values: keys ?? null, websites, filters, crawlers, kinds })
   const aggregation: Aggregation<Properties, TimeRange> = {
     keyOf: () => key,
-    empty: (_, budget, base) =>
-      new Properties({ keys, maxValues, textSeed: snapshot.textSeed }, budget, base),
+    empty: (_, budget, base) => new Properties(keys, snapshot.textSeed, budget, base),
     addCounts: () => false,
     joins: () => false,
   }
@@ -87,39 +84,16 @@ interface Listed {
 /** A property key and its values. */
 interface Key {
   readonly key: string
-  /** Undefined if the values do not fit into memory, or if there are more than `maxValues`. */
+  /** Undefined if the values do not fit into memory. */
   values: KeyValues | undefined
-  /** Number of events with a value, by event name. Undefined unless there are more than `maxValues`. */
-  occurrences: Map<string, number> | undefined
-  /** Size of the dictionaries when the counted values were compared with `maxValues`. */
-  checkedSize: number
   /** The budget for the memory of the values. */
   readonly budget: MemoryBudget
-}
-
-interface PropertiesOptions {
-  /** See `ValuesQuery`. */
-  keys: readonly string[] | undefined
-  maxValues: number | undefined
-  textSeed: number
 }
 
 interface KeyValues {
   readonly dictionaries: PropertyDictionaries
   /** By event name. */
   readonly counts: Map<string, PropertyCounts>
-}
-
-/** Statistics of a key that has more than `maxValues` values. */
-const uncountedStatistics = {
-  numeric: 0,
-  boolean: 0,
-  date: 0,
-  url: 0,
-  numericTexts: 0,
-  totalLength: 0,
-  maxLength: 0,
-  top: [],
 }
 
 const noCounts: ReadonlyMap<string, PropertyCounts> = new Map()
@@ -133,7 +107,8 @@ class Properties implements Mergeable<Properties> {
   readonly #large = new Set<Key>()
 
   constructor(
-    private readonly options: PropertiesOptions,
+    private readonly keys: readonly string[] | undefined,
+    private readonly textSeed: number,
     private readonly budget: MemoryBudget,
     private readonly base?: Properties,
   ) {
@@ -142,72 +117,20 @@ class Properties implements Mergeable<Properties> {
 
   add(batch: Batch, selection: Selection): void {
     const { name } = batch
-    const { keys } = this.options
-    const size = sizeOf(selection)
-    this.#events.add(name, size)
-    for (const key of keys ? new Set(keys) : batch.keys().keys()) {
-      const occurrences = this.#occurrencesOf(key)
-      if (occurrences) {
-        // The number of events with the key is known, so that its column need not be read.
-        const all = size === batch.count ? batch.keys().get(key) : undefined
-        const column = all === undefined ? batch.property(key) : undefined
-        this.#addOccurrences(key, name, all ?? (column ? presentAmong(column, selection) : 0))
-        continue
-      }
+    this.#events.add(name, sizeOf(selection))
+    for (const key of this.keys ? new Set(this.keys) : batch.keys().keys()) {
       const column = batch.property(key)
-      if (!column) continue
-      this.#change(key, () => this.#countsOf(key, name)?.add(column, selection))
-      this.#limitValues(key)
+      if (column) this.#change(key, () => this.#countsOf(key, name)?.add(column, selection))
     }
-  }
-
-  /** Returns the occurrences of a key that has more than `maxValues` values. */
-  #occurrencesOf(key: string): ReadonlyMap<string, number> | undefined {
-    return this.#findKey(key)?.occurrences
-  }
-
-  /** `occurrences`: number of events with the name that have the key, which has more than `maxValues` values. */
-  #addOccurrences(key: string, name: string, occurrences: number): void {
-    const own = this.#keyOf(key)
-    if (occurrences === 0) return
-    if (!own.occurrences?.has(name)) own.budget.reserve(countsBytes + bytesOfText(name))
-    own.occurrences?.set(name, (own.occurrences.get(name) ?? 0) + occurrences)
-  }
-
-  /** Discards the values of a key if more than `maxValues` of them occur in the events with one of the names. */
-  #limitValues(key: string): void {
-    const { maxValues } = this.options
-    const known = this.#keys.get(key)
-    if (maxValues === undefined || !known?.values) return
-    // The dictionaries can also contain values that were not counted, so counting the counted values is worthwhile only
-    // if the dictionaries have grown.
-    const { size } = known.values.dictionaries
-    if (size <= maxValues || size < known.checkedSize * checkFactor) return
-    known.checkedSize = size
-    const all = this.#allCounts(key)
-    if ([...all.values()].every((counts) => counts.distinct() <= maxValues)) return
-    this.#discardValues(key, this.#countedOccurrences(key))
-  }
-
-  #discardValues(key: string, occurrences: ReadonlyMap<string, number>): void {
-    const own = this.#keyOf(key)
-    this.#leaveOut(own)
-    own.occurrences = new Map()
-    for (const [name, count] of occurrences) this.#addOccurrences(key, name, count)
   }
 
   *merge(other: Properties): Generator<void, void> {
     this.#events.merge(other.#events)
-    for (const [key, { values, occurrences }] of other.#allKeys()) {
-      const own = this.#findKey(key)
-      const isUncounted = !(values || occurrences) || (own && !own.values && !own.occurrences)
-      if (isUncounted) this.#leaveOut(this.#keyOf(key))
-      else if (occurrences || own?.occurrences) this.#mergeOccurrences(key, other)
-      else {
+    for (const [key, { values }] of other.#allKeys()) {
+      if (!values) this.#leaveOut(this.#keyOf(key))
+      else
         for (const [name, added] of other.#allCounts(key))
           this.#change(key, () => this.#countsOf(key, name)?.merge(added))
-        this.#limitValues(key)
-      }
       yield
     }
   }
@@ -227,30 +150,10 @@ class Properties implements Mergeable<Properties> {
       for (const counts of values?.counts.values() ?? []) counts.shrink()
   }
 
-  /** Adds the occurrences of a key that has more than `maxValues` values in this object or in the other one. */
-  #mergeOccurrences(key: string, other: Properties): void {
-    if (!this.#occurrencesOf(key)) this.#discardValues(key, this.#countedOccurrences(key))
-    const added = other.#occurrencesOf(key) ?? other.#countedOccurrences(key)
-    for (const [name, count] of added) this.#addOccurrences(key, name, count)
-  }
-
-  #countedOccurrences(key: string): Map<string, number> {
-    return new Map(Array.from(this.#allCounts(key), ([name, counts]) => [name, counts.occurrences()]))
-  }
-
   *list(top: number, bins: number | undefined): Generator<void, Listed> {
     const properties: PropertyValues[] = []
     const uncounted: string[] = []
-    const { maxValues = 0 } = this.options
-    for (const [key, { values, occurrences }] of this.#allKeys()) {
-      if (occurrences) {
-        for (const [name, count] of occurrences) {
-          const events = this.#events.times(name)
-          const statistics = { ...uncountedStatistics, occurrences: count, cardinality: maxValues + 1 }
-          properties.push({ name, key, events, ...statistics })
-        }
-        continue
-      }
+    for (const [key, { values }] of this.#allKeys()) {
       if (!values) {
         uncounted.push(key)
         continue
@@ -298,12 +201,9 @@ class Properties implements Mergeable<Properties> {
       const before = this.base ? this.base.#findKey(key) : undefined
       const budget = this.budget.child()
       budget.reserve(keyBytes + bytesOfText(key))
-      const { textSeed } = this.options
-      const dictionaries = new PropertyDictionaries(budget, textSeed, before?.values?.dictionaries)
+      const dictionaries = new PropertyDictionaries(budget, this.textSeed, before?.values?.dictionaries)
       const isLeftOut = before !== undefined && !before.values
-      const values = isLeftOut ? undefined : { dictionaries, counts: new Map<string, PropertyCounts>() }
-      const occurrences = before?.occurrences && new Map(before.occurrences)
-      known = { key, values, occurrences, checkedSize: before?.checkedSize ?? 0, budget }
+      known = { key, values: isLeftOut ? undefined : { dictionaries, counts: new Map() }, budget }
       this.#keys.set(key, known)
     }
     return known
@@ -348,7 +248,6 @@ class Properties implements Mergeable<Properties> {
 
   #leaveOut(key: Key): void {
     key.values = undefined
-    key.occurrences = undefined
     key.budget.release()
     this.#large.delete(key)
   }

@@ -83,20 +83,6 @@ export function forEachValue(
   }
 }
 
-/** Returns the number of selected events that have a value. */
-export function presentAmong(column: Column, selection: Selection): number {
-  if (column.few) {
-    const [present, selected] = presentOnly(column, column.few, selection)
-    return presentAmong(present, selected)
-  }
-  const { codes } = column
-  let count = 0
-  forEachEvent(selection, (index) => {
-    if (codes[index] !== 0) count++
-  })
-  return count
-}
-
 /**
  * Calls `visit` with each value of the selected events, usually only once. Faster than `forEachValue`, because marking
  * a code takes less time than counting it.
