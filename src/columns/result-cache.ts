@@ -1,7 +1,7 @@
 /** A value larger than this share of the cache's memory is not cached, because it would evict most other values. */
 const largestShare = 1 / 2
 
-/** Bytes of an entry in addition to its value. */
+/** Bytes of an entry in addition to its value, its key and its state. Many results are empty. */
 const entryBytes = 256
 /** Assumed cost of a value whose cost was not measured, in ms, and in ms per byte. */
 const assumedCost = { ms: 10, perByte: 5e-5 }
@@ -144,16 +144,18 @@ export class Cache {
     cost = assumedCost.ms + bytes * assumedCost.perByte,
   ): boolean {
     const before = this.#entries.get(key)
+    const size = bytes + entryBytes + (key.length + state.length) * 2
     this.#drop(key)
     if (!isSpare && this.memory > 0) this.#clock += cost / this.memory / ageingFactor
-    if (bytes > this.memory * largestShare || (isSpare && !this.#hasRoomForSpare(bytes))) {
-      if (isSpare) this.#rejectedSpare = true
+    if (size > this.memory * largestShare) return false
+    if (isSpare && !this.#hasRoomForSpare(size)) {
+      this.#rejectedSpare = true
       return false
     }
     const entry = {
       state,
       value,
-      bytes,
+      bytes: size,
       isSpare,
       query: this.#query,
       cost: Math.max(cost, before?.cost ?? 0),
@@ -268,5 +270,5 @@ export class Cache {
 
 /** Returns how much time an entry saves, in ms per byte. Multiplied by the number of its uses. */
 function savingOf({ cost, bytes, uses }: CacheEntry): number {
-  return (cost * uses) / (bytes + entryBytes)
+  return (cost * uses) / bytes
 }

@@ -202,6 +202,18 @@ const cases: [sentence: string, ...happens: (() => void)[]][] = [
   ],
 ]
 
+/** Sizes of cached values, in bytes. Keys and entries, which count too, are much smaller. */
+const unit = 100_000
+
+/** A cache with room for values of `units`, and for their keys and entries. */
+function newCache(units: number, now?: () => number): Cache {
+  return new Cache(units * unit + unit / 2, undefined, now)
+}
+
+function unitsIn(cache: Cache): number {
+  return Math.round(cache.bytes / unit)
+}
+
 describe("the cached results of earlier queries", () => {
   /** The uncached results for the events that each case starts with. */
   let initial: unknown[] | undefined
@@ -243,23 +255,37 @@ describe("the cached results of earlier queries", () => {
   })
 
   test("are evicted if there is no room: first those that others were computed from, then the oldest of equal cost", () => {
-    const cache = new Cache(100)
-    for (const key of ["a", "b", "spare"]) expect(cache.put(key, "", key, 30, key === "spare")).toBe(true)
+    const cache = newCache(100)
+    for (const key of ["a", "b", "spare"])
+      expect(cache.put(key, "", key, 30 * unit, key === "spare")).toBe(true)
     cache.find("a", "")
-    expect(cache.put("c", "", "c", 30, false)).toBe(true)
+    expect(cache.put("c", "", "c", 30 * unit, false)).toBe(true)
     expect(cache.find("spare", "")).toBeUndefined()
-    expect(cache.put("d", "", "d", 40, false)).toBe(true)
+    expect(cache.put("d", "", "d", 40 * unit, false, 1_000)).toBe(true)
     expect(["a", "b", "c", "d"].map((key) => cache.find(key, ""))).toEqual(["a", undefined, "c", "d"])
-    expect(cache.put("too large", "", "", 51, false)).toBe(false)
+    expect(cache.put("too large", "", "", 51 * unit, false)).toBe(false)
     expect(cache.find("a", "another state")).toBeUndefined()
-    expect(cache.bytes).toBe(100)
+    expect(unitsIn(cache)).toBe(100)
+  })
+
+  test("count their keys and states, so that many empty results do not fill the memory", () => {
+    const cache = newCache(10)
+    for (let query = 0; query < 20_000; query++) {
+      cache.startQuery()
+      cache.put(`${query}`.padEnd(2_000), "state".padEnd(3_000), {}, 0, false, 5)
+    }
+    let found = 0
+    for (let query = 0; query < 20_000; query++)
+      if (cache.has(`${query}`.padEnd(2_000), "state".padEnd(3_000))) found++
+    expect(found).toBeGreaterThan(0)
+    expect(found).toBeLessThanOrEqual(110)
   })
 
   test("stay if they save more time per byte, whatever other queries run in between", () => {
-    const cache = new Cache(1_000)
+    const cache = newCache(1_000)
     const values = Array.from({ length: 32 }, (_, index) => ({
       key: `page ${index}`,
-      bytes: 100 + ((index * 37) % 100),
+      bytes: (100 + ((index * 37) % 100)) * unit,
       // Every fourth value takes far longer to compute.
       cost: index % 4 === 0 ? 2_000 : 100,
     }))
@@ -278,31 +304,31 @@ describe("the cached results of earlier queries", () => {
   })
 
   test("are replaced once computing other results has taken long enough", () => {
-    const cache = new Cache(1_000)
-    for (const key of ["unused", "used"]) cache.put(key, "", key, 400, false, 1_000)
+    const cache = newCache(1_000)
+    for (const key of ["unused", "used"]) cache.put(key, "", key, 400 * unit, false, 1_000)
     let puts = 0
     for (; cache.has("unused", ""); puts++) {
       cache.startQuery()
       cache.find("used", "")
-      cache.put(`other ${puts}`, "", {}, 400, false, 500)
+      cache.put(`other ${puts}`, "", {}, 400 * unit, false, 500)
     }
-    expect([cache.has("used", ""), puts]).toEqual([true, 17])
+    expect([cache.has("used", ""), puts]).toEqual([true, 29])
   })
 
   test("are replaced if they have not been used for ten minutes", () => {
     let now = 0
-    const cache = new Cache(1_000, undefined, () => now)
-    for (const key of ["unused", "used"]) cache.put(key, "", key, 400, false, 1_000)
-    expect(cache.put("cheap", "", "cheap", 400, false, 1)).toBe(false)
+    const cache = newCache(1_000, () => now)
+    for (const key of ["unused", "used"]) cache.put(key, "", key, 400 * unit, false, 1_000)
+    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1)).toBe(false)
     now = 600_001
     cache.find("used", "")
-    expect(cache.put("cheap", "", "cheap", 400, false, 1)).toBe(true)
+    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1)).toBe(true)
     expect([cache.has("unused", ""), cache.has("used", "")]).toEqual([false, true])
   })
 
   test("are not evicted by other spare results of the same query", () => {
-    const cache = new Cache(100)
-    const put = (keys: string[]) => keys.map((key) => cache.put(key, "", key, 40, true))
+    const cache = newCache(100)
+    const put = (keys: string[]) => keys.map((key) => cache.put(key, "", key, 40 * unit, true))
     cache.startQuery()
     expect(put(["a", "b", "c"])).toEqual([true, true, false])
     cache.startQuery()
@@ -315,25 +341,25 @@ describe("the cached results of earlier queries", () => {
       "d",
       undefined,
     ])
-    expect(cache.put("final", "", "final", 50, false)).toBe(true)
+    expect(cache.put("final", "", "final", 50 * unit, false)).toBe(true)
     expect(put(["f"])).toEqual([false])
   })
 
   test("grow while there is room, evict others, and are evicted once they are too large", () => {
-    const cache = new Cache(100)
+    const cache = newCache(100)
     const [growing, other] = [{}, {}]
-    cache.put("other", "", other, 50, false)
-    cache.put("growing", "", growing, 0, false)
-    expect(cache.grow("growing", growing, 40)).toBe(true)
-    expect([cache.bytes, cache.find("other", "")]).toEqual([90, other])
+    cache.put("other", "", other, 50 * unit, false, 10)
+    cache.put("growing", "", growing, 0, false, 1_000)
+    expect(cache.grow("growing", growing, 40 * unit)).toBe(true)
+    expect([unitsIn(cache), cache.find("other", "")]).toEqual([90, other])
     cache.find("growing", "")
-    expect(cache.grow("growing", growing, 10)).toBe(true)
-    expect(cache.grow("growing", other, 1)).toBe(false)
-    cache.put("third", "", {}, 20, false, 1_000)
-    expect([cache.bytes, cache.find("other", "")]).toEqual([70, undefined])
-    expect(cache.grow("growing", growing, 1)).toBe(false)
-    expect([cache.bytes, cache.find("growing", "")]).toEqual([20, undefined])
-    expect(cache.grow("growing", growing, 1)).toBe(false)
-    expect(cache.bytes).toBe(20)
+    expect(cache.grow("growing", growing, 10 * unit)).toBe(true)
+    expect(cache.grow("growing", other, 1 * unit)).toBe(false)
+    cache.put("third", "", {}, 20 * unit, false, 1_000)
+    expect([unitsIn(cache), cache.find("other", "")]).toEqual([70, undefined])
+    expect(cache.grow("growing", growing, 1 * unit)).toBe(false)
+    expect([unitsIn(cache), cache.find("growing", "")]).toEqual([20, undefined])
+    expect(cache.grow("growing", growing, 1 * unit)).toBe(false)
+    expect(unitsIn(cache)).toBe(20)
   })
 })
