@@ -21,7 +21,7 @@ const spareCandidates = 1_024
  */
 const maxChanged = 2_048
 /** Maximum number of frequent values that are cached with counts, and the counts for which a histogram is computed. */
-const [maxFrequent, countedUpTo] = [8_192, 4_096]
+const [maxFrequent, countedUpTo] = [1_024, 4_096]
 /** Bytes of a list entry with a number and its count. */
 const sortedNumberBytes = 64
 
@@ -240,6 +240,8 @@ abstract class Source<
   #summary: Summary | undefined
   /** Computed on first use, like `#summary`. */
   #frequent: FrequentCodes | undefined
+  /** For this number of values or more, `frequent` returns undefined. */
+  #tooFrequent = Number.POSITIVE_INFINITY
 
   constructor(
     protected readonly dictionaries: PropertyDictionaries,
@@ -296,20 +298,19 @@ abstract class Source<
     const changed = new Map<number, { added: number; before: number }>()
     counts.forEachAddition((code, added, before) => changed.set(code, { added, before }))
     if (changed.size > maxChanged) return undefined
-    const before = base.summary(0)
-    if (!before) return undefined
     const frequent = frequentIn(dictionary, limit)
     // Rounded up to a power of two, so that later queries with a few more additions can use the same list.
     const needed = 2 ** Math.ceil(Math.log2(limit + changed.size + 1))
     const known = limit === 0 ? undefined : base.frequent(needed)
+    const before = base.summary(known || limit === 0 ? 0 : needed)
+    if (!before) return undefined
     if (known)
       for (let index = 0; index < known.codes.length; index++) {
         const code = known.codes[index] as number
         if (!changed.has(code)) frequent.add(code, known.counts[index] as number)
       }
     else if (limit > 0)
-      for (const { value, count } of base.summary(needed)?.top ?? [])
-        if (!changed.has(value)) frequent.add(value, count)
+      for (const { value, count } of before.top) if (!changed.has(value)) frequent.add(value, count)
     const kinds = { ...before.kinds }
     let { cardinality } = before
     for (const [code, { added, before }] of changed) {
@@ -332,6 +333,7 @@ abstract class Source<
     const { own, base } = this
     if (!own) return base?.frequent(needed)
     if (this.#frequent && this.#frequent.needed >= needed) return this.#frequent
+    if (needed >= this.#tooFrequent) return undefined
     const histogram = new Uint32Array(countedUpTo + 1)
     own.forEach((_, count) => {
       const capped = Math.min(count, countedUpTo)
@@ -340,7 +342,10 @@ abstract class Source<
     let minCount = countedUpTo
     let total = histogram[minCount] as number
     while (minCount > 1 && total < needed) total += histogram[--minCount] as number
-    if (total > maxFrequent) return undefined
+    if (total > maxFrequent) {
+      this.#tooFrequent = Math.min(needed, this.#tooFrequent)
+      return undefined
+    }
     const [codes, counts] = [new Uint32Array(total), new Float64Array(total)]
     let at = 0
     own.forEach((code, count) => {
