@@ -154,8 +154,8 @@ export class IdSet {
       this.#toBits()
       return
     }
+    this.budget.reserve(length * slots.BYTES_PER_ELEMENT - slots.byteLength)
     const larger = new Uint32Array(length)
-    this.budget.reserve(larger.byteLength - slots.byteLength)
     for (let slot = 0; slot < slots.length; slot++) {
       const id = slots[slot] as number
       if (id !== 0) insertSlot(larger, id)
