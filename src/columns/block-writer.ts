@@ -140,11 +140,11 @@ function* listKeys(all: readonly PropertyColumns[]): Generator<void, ListedKey[]
 
 /** Appends to a list that `SingleNumberLists` may have returned. Copies the list if it has one number. */
 function appended(list: readonly number[], number: number): readonly number[] {
-  if (list.length === 1)
-    return [...list, number]
-    // Longer lists are created above, and belong to one key.
-  ;(list as number[]).push(number)
-  return list
+  if (list.length === 1) return [...list, number]
+  // The type assertion is safe because longer lists are created above, for one key.
+  const own = list as number[]
+  own.push(number)
+  return own
 }
 
 function concatenateCodes(arrays: readonly Uint32Array[]): Uint32Array {

@@ -10,6 +10,7 @@ import { type ReferrerType, typeOfHost } from "./referrer-domains.ts"
  * Parameters that advertising networks add to the address of a page. Meta's `fbclid` is not listed, because links in
  * unpaid posts have it too.
  */
+/** `hasAttribution` lists them too. */
 const clickIds = ["gclid", "ttclid", "twclid", "li_fat_id", "msclkid"] as const
 
 /** The fields of an item that tell where the visitor came from. All of them can be missing. */

@@ -18,9 +18,9 @@ const maxOwedMs = 10_000
  */
 const largeShare = 1 / 8
 /**
- * Maximum query time that a caller can save up while it has no queries, or while its queries wait for memory, in ms.
- * The caller's next queries run first until they have used up this time, so that a dashboard page with a few queries
- * does not have to take turns with queries that run for seconds.
+ * Maximum query time that a caller can save up while it has no queries, or while its queries wait for memory, in ms
+ * divided by the caller's weight. The caller's next queries run first until they have used up this time, so that a
+ * dashboard page with a few queries does not have to take turns with queries that run for seconds.
  */
 const maxCreditMs = 250
 /** Maximum number of callers whose time is remembered. */
@@ -69,9 +69,12 @@ class PreemptedError extends Error {}
 export class TaskScheduler {
   /** Tasks in order of arrival. */
   readonly #tasks: Task[] = []
-  /** Time used by each caller, in ms, divided by its weight. If it is less than `#commonTime` minus `maxCreditMs`, that time counts instead. */
+  /**
+   * Time used by each caller, in ms divided by its weight. If it is less than `#commonTime` minus `maxCreditMs`, that
+   * time counts instead.
+   */
   readonly #timeOfCaller = new Map<string, number>()
-  /** The most time that a caller had already used when one of its queries got a slice, in ms. */
+  /** The most time that a caller had already used when one of its queries got a slice. */
   #commonTime = 0
   readonly memory: SharedMemory
   #sealing: Generator<void, void> | undefined
@@ -105,7 +108,7 @@ export class TaskScheduler {
     this.#tasks.push({ ...job, steps: undefined, budget, isLarge: false, bytesNeeded: 0, lastSlice: 0 })
   }
 
-  /** Returns the time that counts as used by a caller, in ms. A caller that could not run saves up no more than others. */
+  /** Returns the time that counts as used by a caller. A caller that could not run saves up no more than others. */
   #timeOf(caller: string): number {
     return Math.max(this.#timeOfCaller.get(caller) ?? 0, this.#commonTime - maxCreditMs)
   }
