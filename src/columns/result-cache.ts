@@ -132,8 +132,9 @@ export class Cache {
   /**
    * Stores the value for `key`, replacing any earlier value. `isSpare`: true if other entries were computed from the
    * value. `cost`: how long it took to compute the value, in ms. If an earlier value took longer, its cost is assumed,
-   * because the new value was probably computed from intermediate results. Returns false if the value is not cached:
-   * because it is too large, or because it does not fit without evicting more important entries.
+   * because the new value was probably computed from intermediate results. `isRequired`: true to evict even more
+   * important entries. Returns false if the value is not cached: because it is too large, or because it does not fit
+   * without evicting more important entries.
    */
   put(
     key: string,
@@ -142,6 +143,7 @@ export class Cache {
     bytes: number,
     isSpare: boolean,
     cost = assumedCost.ms + bytes * assumedCost.perByte,
+    isRequired = false,
   ): boolean {
     const before = this.#entries.get(key)
     const size = bytes + entryBytes + (key.length + state.length) * 2
@@ -164,7 +166,8 @@ export class Cache {
       usedAtMs: 0,
     }
     entry.uses = Math.min(maxUses, entry.uses)
-    if (!isSpare && !before && !this.#isImportant(entry)) return false
+    if (isRequired) this.#makeRoom(this.memory - size)
+    else if (!isSpare && !before && !this.#isImportant(entry)) return false
     this.#add(key, entry)
     this.#makeRoom()
     return this.#entries.get(key) === entry

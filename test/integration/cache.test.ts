@@ -315,6 +315,15 @@ describe("the cached results of earlier queries", () => {
     expect([cache.has("used", ""), puts]).toEqual([true, 29])
   })
 
+  test("are evicted by results that a query has no memory for", () => {
+    const cache = newCache(1_000)
+    for (const key of ["a", "b"]) cache.put(key, "", key, 400 * unit, false, 1_000)
+    cache.find("b", "")
+    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1)).toBe(false)
+    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1, true)).toBe(true)
+    expect(["a", "b", "cheap"].map((key) => cache.has(key, ""))).toEqual([false, true, true])
+  })
+
   test("are replaced if they have not been used for ten minutes", () => {
     let now = 0
     const cache = newCache(1_000, () => now)

@@ -263,7 +263,9 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
       this.#cumulated(range, before, intervals, state, cached, childBudget),
     )
     const totalBytes = childBudget.reserved + (cached ? cached.bytes : 0)
-    if (isOnGrid(range) && cache.put(name, stateBefore, value, totalBytes, false, cost)) childBudget.release()
+    const isRequired = isLarge(childBudget)
+    if (isOnGrid(range) && cache.put(name, stateBefore, value, totalBytes, false, cost, isRequired))
+      childBudget.release()
     return value.all
   }
 
@@ -394,7 +396,9 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     }
     const childBudget = budget.child()
     const { value, cost } = yield* cache.measure(compute(childBudget))
-    if (cache.put(name, state, { value }, bytesOf(value, childBudget), isSpare, cost)) childBudget.release()
+    const bytes = bytesOf(value, childBudget)
+    const isRequired = !isSpare && isLarge(childBudget)
+    if (cache.put(name, state, { value }, bytes, isSpare, cost, isRequired)) childBudget.release()
     return value
   }
 
@@ -437,6 +441,14 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     }
     return intervals.length > 0 ? intervals : [range]
   }
+}
+
+/**
+ * True if an aggregate takes up more memory than remains for the rest of the query. It is then always cached, because
+ * the query does not need memory of its own for it.
+ */
+function isLarge({ reserved, available }: MemoryBudget): boolean {
+  return reserved > available
 }
 
 function isOnGrid({ from, to }: TimeRange): boolean {
