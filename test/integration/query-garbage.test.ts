@@ -11,7 +11,7 @@ import { eventRow } from "../support/event.ts"
 
 const day = 86_400_000
 const days = 6
-const groups = 12_000
+const groups = 24_000
 
 /** Returns the number of live objects in the heap. */
 function objects(): number {
