@@ -60,7 +60,7 @@ function labelOf({ name, page }: Partial<Step> = {}): string | null {
 const anyStep: Step = { filters: [] }
 
 /**
- * Returns the retention query of a parameter. If there are no steps, the first event of a unit determines its cohort,
+ * Builds the retention query for a parameter. If there are no steps, the first event of a unit determines its cohort,
  * and any later event counts as a return. A single step is both the start event and the return event.
  */
 export function retentionQuery(
@@ -162,8 +162,8 @@ function* conversions(
   })
   const { buckets } = groups
   const groupByKey = groupsByKey(groups)
-  // Columns lack the profile of an event that belongs to it only through a link of its visitor, so a separate query
-  // counts profiles.
+  // If an event belongs to a profile only because its visitor is linked to it, the columns do not contain the profile.
+  // So a separate query counts profiles.
   const profiles = unit === "profile_id" ? yield* run({ kind: "reach", scope, granularity, unit }) : undefined
   return {
     buckets,

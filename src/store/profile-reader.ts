@@ -4,7 +4,7 @@ export interface StoredProfile {
   profile_id: string
   /** JSON string of an object. */
   traits: string
-  /** JSON string of an array that contains the names of the claimed traits, which only pages have sent. */
+  /** JSON array of the names of the claimed traits: those that only pages have sent, never a request with a key. */
   claimed: string
   created_at: number
   updated_at: number

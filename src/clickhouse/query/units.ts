@@ -190,9 +190,9 @@ export async function paths(
     where isNotNull(session_id)
     group by session_id
     having center > 0`
-  // The position just before the first event or after the last event of a session has no name and counts as the end of
-  // the session. Positions beyond the end are left out. At position 0, the name is left out too, so that its count is
-  // the number of sessions.
+  // The positions just before the first event and just after the last event of a session have no name. They stand for
+  // the start and the end of the session. Positions further out are left out. At position 0, the name is left out too,
+  // so that its count is the number of sessions.
   const places = `
     arrayMap(
       position -> (

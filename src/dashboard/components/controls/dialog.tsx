@@ -7,7 +7,7 @@ interface DialogProps {
   onClose: () => void
   children: ComponentChildren
   class?: string
-  /** Whether the dialog stays open when the backdrop is clicked, because its content cannot be shown again. */
+  /** Whether the dialog stays open when the backdrop is clicked. For content that cannot be shown again. */
   ignoresBackdrop?: boolean
   /** Label of a close button, for dialogs without other actions. */
   closeLabel?: string
