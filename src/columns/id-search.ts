@@ -97,7 +97,7 @@ export class IdSearch {
       if (first + texts.count >= end) break
       yield
     }
-    cache.put(cacheKey, state, { ids, end }, idBytes * ids.length + key.length * 2, false)
+    cache.put(cacheKey, state, { ids, end }, { bytes: idBytes * ids.length })
     return ids
   }
 
@@ -128,7 +128,7 @@ export class IdSearch {
       known.last = to
       yield
     }
-    if (isOfAll) cache.put(key, "", known, known.bytes, false)
+    if (isOfAll) cache.put(key, "", known, { bytes: known.bytes })
     const texts = [...known.all].filter(test)
     // If some rows are still unread, assigns dictionary ids to the texts now. When those rows are read, they get the
     // dictionary ids that were assigned here.

@@ -33,6 +33,20 @@ interface CacheEntry {
   usedAtMs: number
 }
 
+interface PutOptions {
+  /** Size of the value, without its key and state. */
+  bytes: number
+  /** True if other entries were computed from the value. */
+  isSpare?: boolean
+  /**
+   * How long it took to compute the value, in ms. If an earlier value took longer, its cost is assumed, because the new
+   * value was probably computed from intermediate results. If undefined, the cost is estimated from the size.
+   */
+  cost?: number
+  /** True to evict even more important entries. */
+  isRequired?: boolean
+}
+
 /**
  * Cache for results computed from blocks. Evicts the entry that saves the least time per byte, so that a series of
  * different queries does not evict results that take long to compute. This is similar to GreedyDual-Size-Frequency. The
@@ -81,7 +95,10 @@ export class Cache {
     this.#rejectedSpare = false
   }
 
-  /** False if a spare entry of the current query was not cached, so that others would probably not be cached either. */
+  /**
+   * False if a spare entry was not cached since a query last started, so that others would probably not be cached
+   * either.
+   */
   get acceptsSpare(): boolean {
     return !this.#rejectedSpare
   }
@@ -130,20 +147,19 @@ export class Cache {
   }
 
   /**
-   * Stores the value for `key`, replacing any earlier value. `isSpare`: true if other entries were computed from the
-   * value. `cost`: how long it took to compute the value, in ms. If an earlier value took longer, its cost is assumed,
-   * because the new value was probably computed from intermediate results. `isRequired`: true to evict even more
-   * important entries. Returns false if the value is not cached: because it is too large, or because it does not fit
-   * without evicting more important entries.
+   * Stores the value for `key`, replacing any earlier value. Returns false if the value is not cached: because it is too
+   * large, or because it does not fit without evicting more important entries.
    */
   put(
     key: string,
     state: string,
     value: unknown,
-    bytes: number,
-    isSpare: boolean,
-    cost = assumedCost.ms + bytes * assumedCost.perByte,
-    isRequired = false,
+    {
+      bytes,
+      isSpare = false,
+      cost = assumedCost.ms + bytes * assumedCost.perByte,
+      isRequired = false,
+    }: PutOptions,
   ): boolean {
     const before = this.#entries.get(key)
     const size = bytes + entryBytes + (key.length + state.length) * 2
@@ -228,7 +244,8 @@ export class Cache {
     const idleSince = this.now() - maxIdle
     let least: { key: string; priority: number } | undefined
     for (const keys of this.#classes.values()) {
-      // The first entry of each class was used least recently.
+      // The first entry of each class was used least recently. The type assertion is safe because every key in a class
+      // has an entry.
       for (const key of keys) {
         const entry = this.#entries.get(key) as CacheEntry
         const isIdle = entry.usedAtMs < idleSince

@@ -233,7 +233,7 @@ describe("several requests on one connection", () => {
   })
 
   // Bun closes a connection if the next request arrives before the last response is ready. No real client pipelines
-  // requests like this, and no client is told of a success that did not happen.
+  // requests like this, and no client gets a success response for events that were not stored.
   test("get no responses if they do not wait for them, and only the first is stored", async () => {
     using one = line()
     const last = world.lastId()

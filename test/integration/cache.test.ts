@@ -257,13 +257,13 @@ describe("the cached results of earlier queries", () => {
   test("are evicted if there is no room: first those that others were computed from, then the oldest of equal cost", () => {
     const cache = newCache(100)
     for (const key of ["a", "b", "spare"])
-      expect(cache.put(key, "", key, 30 * unit, key === "spare")).toBe(true)
+      expect(cache.put(key, "", key, { bytes: 30 * unit, isSpare: key === "spare" })).toBe(true)
     cache.find("a", "")
-    expect(cache.put("c", "", "c", 30 * unit, false)).toBe(true)
+    expect(cache.put("c", "", "c", { bytes: 30 * unit })).toBe(true)
     expect(cache.find("spare", "")).toBeUndefined()
-    expect(cache.put("d", "", "d", 40 * unit, false, 1_000)).toBe(true)
+    expect(cache.put("d", "", "d", { bytes: 40 * unit, cost: 1_000 })).toBe(true)
     expect(["a", "b", "c", "d"].map((key) => cache.find(key, ""))).toEqual(["a", undefined, "c", "d"])
-    expect(cache.put("too large", "", "", 51 * unit, false)).toBe(false)
+    expect(cache.put("too large", "", "", { bytes: 51 * unit })).toBe(false)
     expect(cache.find("a", "another state")).toBeUndefined()
     expect(unitsIn(cache)).toBe(100)
   })
@@ -272,7 +272,7 @@ describe("the cached results of earlier queries", () => {
     const cache = newCache(10)
     for (let query = 0; query < 20_000; query++) {
       cache.startQuery()
-      cache.put(`${query}`.padEnd(2_000), "state".padEnd(3_000), {}, 0, false, 5)
+      cache.put(`${query}`.padEnd(2_000), "state".padEnd(3_000), {}, { bytes: 0, cost: 5 })
     }
     let found = 0
     for (let query = 0; query < 20_000; query++)
@@ -295,7 +295,7 @@ describe("the cached results of earlier queries", () => {
         cache.startQuery()
         if (cache.find(key, "") !== undefined) continue
         missed += cost
-        cache.put(key, "", key, bytes, false, cost)
+        cache.put(key, "", key, { bytes, cost })
       }
       return missed
     }
@@ -305,39 +305,40 @@ describe("the cached results of earlier queries", () => {
 
   test("are replaced once computing other results has taken long enough", () => {
     const cache = newCache(1_000)
-    for (const key of ["unused", "used"]) cache.put(key, "", key, 400 * unit, false, 1_000)
+    for (const key of ["unused", "used"]) cache.put(key, "", key, { bytes: 400 * unit, cost: 1_000 })
     let puts = 0
     for (; cache.has("unused", ""); puts++) {
       cache.startQuery()
       cache.find("used", "")
-      cache.put(`other ${puts}`, "", {}, 400 * unit, false, 500)
+      cache.put(`other ${puts}`, "", {}, { bytes: 400 * unit, cost: 500 })
     }
     expect([cache.has("used", ""), puts]).toEqual([true, 29])
   })
 
   test("are evicted by results that a query has no memory for", () => {
     const cache = newCache(1_000)
-    for (const key of ["a", "b"]) cache.put(key, "", key, 400 * unit, false, 1_000)
+    for (const key of ["a", "b"]) cache.put(key, "", key, { bytes: 400 * unit, cost: 1_000 })
     cache.find("b", "")
-    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1)).toBe(false)
-    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1, true)).toBe(true)
+    expect(cache.put("cheap", "", "cheap", { bytes: 400 * unit, cost: 1 })).toBe(false)
+    expect(cache.put("cheap", "", "cheap", { bytes: 400 * unit, cost: 1, isRequired: true })).toBe(true)
     expect(["a", "b", "cheap"].map((key) => cache.has(key, ""))).toEqual([false, true, true])
   })
 
   test("are replaced if they have not been used for ten minutes", () => {
     let now = 0
     const cache = newCache(1_000, () => now)
-    for (const key of ["unused", "used"]) cache.put(key, "", key, 400 * unit, false, 1_000)
-    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1)).toBe(false)
+    for (const key of ["unused", "used"]) cache.put(key, "", key, { bytes: 400 * unit, cost: 1_000 })
+    expect(cache.put("cheap", "", "cheap", { bytes: 400 * unit, cost: 1 })).toBe(false)
     now = 600_001
     cache.find("used", "")
-    expect(cache.put("cheap", "", "cheap", 400 * unit, false, 1)).toBe(true)
+    expect(cache.put("cheap", "", "cheap", { bytes: 400 * unit, cost: 1 })).toBe(true)
     expect([cache.has("unused", ""), cache.has("used", "")]).toEqual([false, true])
   })
 
   test("are not evicted by other spare results of the same query", () => {
     const cache = newCache(100)
-    const put = (keys: string[]) => keys.map((key) => cache.put(key, "", key, 40 * unit, true))
+    const put = (keys: string[]) =>
+      keys.map((key) => cache.put(key, "", key, { bytes: 40 * unit, isSpare: true }))
     cache.startQuery()
     expect(put(["a", "b", "c"])).toEqual([true, true, false])
     cache.startQuery()
@@ -350,21 +351,21 @@ describe("the cached results of earlier queries", () => {
       "d",
       undefined,
     ])
-    expect(cache.put("final", "", "final", 50 * unit, false)).toBe(true)
+    expect(cache.put("final", "", "final", { bytes: 50 * unit })).toBe(true)
     expect(put(["f"])).toEqual([false])
   })
 
   test("grow while there is room, evict others, and are evicted once they are too large", () => {
     const cache = newCache(100)
     const [growing, other] = [{}, {}]
-    cache.put("other", "", other, 50 * unit, false, 10)
-    cache.put("growing", "", growing, 0, false, 1_000)
+    cache.put("other", "", other, { bytes: 50 * unit, cost: 10 })
+    cache.put("growing", "", growing, { bytes: 0, cost: 1_000 })
     expect(cache.grow("growing", growing, 40 * unit)).toBe(true)
     expect([unitsIn(cache), cache.find("other", "")]).toEqual([90, other])
     cache.find("growing", "")
     expect(cache.grow("growing", growing, 10 * unit)).toBe(true)
     expect(cache.grow("growing", other, 1 * unit)).toBe(false)
-    cache.put("third", "", {}, 20 * unit, false, 1_000)
+    cache.put("third", "", {}, { bytes: 20 * unit, cost: 1_000 })
     expect([unitsIn(cache), cache.find("other", "")]).toEqual([70, undefined])
     expect(cache.grow("growing", growing, 1 * unit)).toBe(false)
     expect([unitsIn(cache), cache.find("growing", "")]).toEqual([20, undefined])

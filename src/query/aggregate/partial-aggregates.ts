@@ -264,7 +264,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     )
     const totalBytes = childBudget.reserved + (cached ? cached.bytes : 0)
     const isRequired = isLarge(childBudget)
-    if (isOnGrid(range) && cache.put(name, stateBefore, value, totalBytes, false, cost, isRequired))
+    if (isOnGrid(range) && cache.put(name, stateBefore, value, { bytes: totalBytes, cost, isRequired }))
       childBudget.release()
     return value.all
   }
@@ -398,7 +398,7 @@ export class PartialAggregates<Aggregate extends Mergeable<Aggregate>, Range ext
     const { value, cost } = yield* cache.measure(compute(childBudget))
     const bytes = bytesOf(value, childBudget)
     const isRequired = !isSpare && isLarge(childBudget)
-    if (cache.put(name, state, { value }, bytes, isSpare, cost, isRequired)) childBudget.release()
+    if (cache.put(name, state, { value }, { bytes, isSpare, cost, isRequired })) childBudget.release()
     return value
   }
 

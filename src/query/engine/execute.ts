@@ -140,7 +140,7 @@ function* cachedReport(
     return known
   }
   const { value, cost } = yield* cache.measure(runReport(query.kind, query, snapshot, budget))
-  cache.put(key, state, value, key.length * 2 + bytesOf(value), false, cost)
+  cache.put(key, state, value, { bytes: bytesOf(value), cost })
   return value
 }
 

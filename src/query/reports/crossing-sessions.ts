@@ -157,7 +157,7 @@ export class CrossingSessions {
     const state = `${day.state} ${key}`
     const known = cache.find<FilterCache>(name, state)
     const events: FilterCache = known ?? new FilterCache((bytes) => cache.grow(name, events, bytes))
-    if (!known) cache.put(name, state, events, listBytes, true)
+    if (!known) cache.put(name, state, events, { bytes: listBytes, isSpare: true })
     let marks: Uint8Array | undefined
     const select = (batch: Batch): Selection | undefined => {
       if (!marks) {
@@ -282,7 +282,7 @@ function* sealedDays(
   const { continuing } = older
   const sessionDays = { dayOf, crossing, continuing, total }
   const bytes = childBudget.reserved + crossing.reduce((sum, { ids }) => sum + ids.byteLength, 0)
-  if (cache.put(key, state, sessionDays, bytes, false)) childBudget.release()
+  if (cache.put(key, state, sessionDays, { bytes })) childBudget.release()
   return sessionDays
 }
 
@@ -339,7 +339,7 @@ function* idsOf(
   childBudget.release()
   const list = Uint32Array.from(ids)
   const bytes = list.byteLength + listBytes
-  if (!cache.put(key, day.state, list, bytes, true)) budget.reserve(bytes)
+  if (!cache.put(key, day.state, list, { bytes, isSpare: true })) budget.reserve(bytes)
   return list
 }
 
@@ -383,13 +383,10 @@ function* olderDays(
   }
   const sessionDays = { dayOf, crossing, continuing }
   if (
-    cache.put(
-      key,
-      state,
-      sessionDays,
-      childBudget.reserved + [...crossing, ...continuing].reduce((sum, { ids }) => sum + ids.byteLength, 0),
-      false,
-    )
+    cache.put(key, state, sessionDays, {
+      bytes:
+        childBudget.reserved + [...crossing, ...continuing].reduce((sum, { ids }) => sum + ids.byteLength, 0),
+    })
   )
     childBudget.release()
   return sessionDays

@@ -39,7 +39,7 @@ export function* traffic(
   }
   const { value, cost } = yield* source.cache.measure(computeTraffic(query, source, budget))
   const rows = value.groups.length + value.buckets.length
-  source.cache.put(key, state, value, rows * trafficGroupBytes, false, cost)
+  source.cache.put(key, state, value, { bytes: rows * trafficGroupBytes, cost })
   return value
 }
 

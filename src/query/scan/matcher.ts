@@ -189,7 +189,7 @@ export class Matcher {
       const key = `filter ${JSON.stringify(this.#perEvent)}`
       const known = cache.find<FilterCache>(key, "")
       const matches: FilterCache = known ?? new FilterCache((bytes) => cache.grow(key, matches, bytes))
-      if (!known) cache.put(key, "", matches, 0, true)
+      if (!known) cache.put(key, "", matches, { bytes: 0, isSpare: true })
       this.#filterCache = matches
     }
     return this.#filterCache
