@@ -97,7 +97,10 @@ function open(changes: Partial<AcmeOptions> = {}): AcmeCertificate {
   )
 }
 
-/** Starts as `serve` does, on a port the authority can reach. `install` runs before each installation; it may throw. */
+/**
+ * Starts in the same way as `serve`, on a port that the authority can reach. `install` runs before each installation
+ * and can throw.
+ */
 function start(changes: Partial<AcmeOptions> = {}, install = () => {}): Running {
   const acme = open(changes)
   const installed: Tls[] = []
